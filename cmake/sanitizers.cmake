@@ -1,0 +1,10 @@
+if(MUSTER_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(MUSTER_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+elseif(NOT MUSTER_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "MUSTER_SANITIZE is '${MUSTER_SANITIZE}': choose address or thread")
+endif()

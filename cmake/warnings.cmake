@@ -1,0 +1,5 @@
+add_compile_options(-Wall -Wextra -Wshadow -Wno-unused-parameter)
+option(MUSTER_WERROR "Warnings are errors" OFF)
+if(MUSTER_WERROR)
+  add_compile_options(-Werror)
+endif()

@@ -1,0 +1,108 @@
+#include "common/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+
+#include "common/error.h"
+
+namespace muster::common {
+namespace fs = std::filesystem;
+
+namespace {
+
+// Closes a descriptor at the end of a scope; close errors matter only on the success path, where
+// fsync has already reported them.
+struct Descriptor {
+  int value;
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+};
+
+void write_all(int descriptor, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      throw system_call_error(path.string(), "write", errno);
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+fs::path directory_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+}  // namespace
+
+fs::path temporary_name_beside(const fs::path& path) {
+  static std::atomic<unsigned> counter{0};
+  char host[256] = "host";
+  ::gethostname(host, sizeof(host) - 1);
+  return directory_of(path) / ("." + path.filename().string() + ".tmp." + host + "." +
+                               std::to_string(::getpid()) + "." + std::to_string(counter++));
+}
+
+void sync_path(const fs::path& path) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.value < 0) throw system_call_error(path.string(), "open", errno);
+  if (::fsync(file.value) != 0) throw system_call_error(path.string(), "fsync", errno);
+}
+
+void publish_file(const fs::path& temporary, const fs::path& path) {
+  sync_path(temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    throw system_call_error(path.string(), "rename", errno);
+  }
+  sync_path(directory_of(path));
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  const fs::path temporary = temporary_name_beside(path);
+  try {
+    {
+      Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+      if (file.value < 0) throw system_call_error(path.string(), "create", errno);
+      write_all(file.value, bytes, path);
+    }
+    publish_file(temporary, path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+std::string read_file(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw InputError(path.string(), "no such file");
+  if (fs::is_directory(path, ignored)) throw InputError(path.string(), "is a directory, not a file");
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream content;
+  content << in.rdbuf();
+  if (!in || in.bad()) {
+    if (in.eof() && fs::file_size(path, ignored) == 0) return "";
+    if (fs::file_size(path, ignored) == 0) return "";
+    throw SystemError(path.string(), "cannot be read");
+  }
+  return content.str();
+}
+
+void require_new_directory(const fs::path& path, const std::string& remedy) {
+  std::error_code failure;
+  if (fs::exists(path, failure)) {
+    if (!fs::is_directory(path, failure)) {
+      throw InputError(path.string(), "exists and is not a directory", remedy);
+    }
+    if (!fs::is_empty(path, failure)) throw InputError(path.string(), "already exists", remedy);
+  }
+  fs::create_directories(directory_of(path), failure);
+  if (failure) throw SystemError(path.string(), "cannot be created: " + failure.message());
+}
+
+}  // namespace muster::common

@@ -1,0 +1,29 @@
+// Files appear whole or not at all: written beside their final name, synced, renamed, directory synced.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace muster::common {
+
+// Replaces or creates `path`. On failure throws SystemError, removes the temporary file and leaves
+// whatever stood at `path` untouched. Safe to call from several processes: the last rename wins.
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+
+// Whole content of a file. Throws InputError if it is missing, SystemError if it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+// A name in the same directory that no other process uses and that readers ignore (leading dot).
+std::filesystem::path temporary_name_beside(const std::filesystem::path& path);
+
+// fsync of a file or a directory. Throws SystemError.
+void sync_path(const std::filesystem::path& path);
+
+// Syncs `temporary`, renames it to `path`, syncs the directory. Throws SystemError.
+void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
+
+// Throws InputError if `path` already exists and is not an empty directory, then creates its parents.
+void require_new_directory(const std::filesystem::path& path, const std::string& remedy);
+
+}  // namespace muster::common

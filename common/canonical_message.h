@@ -1,0 +1,14 @@
+// The canonical text of a settings message: what differs from the schema's defaults, nothing else.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+
+namespace muster::common {
+
+// Protobuf text format. Fields that are set to their default are left out; so is what then is empty,
+// except a message's mere presence, which can mean something ("loss { identity {} }").
+std::string canonical_text(const google::protobuf::Message& message);
+
+}  // namespace muster::common

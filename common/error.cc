@@ -1,0 +1,34 @@
+#include "common/error.h"
+
+#include <cstring>
+
+namespace muster::common {
+namespace {
+
+std::string sentence(const std::string& object, const std::string& problem,
+                     const std::string& remedy) {
+  std::string text = object.empty() ? problem : object + ": " + problem;
+  if (!remedy.empty()) text += "; " + remedy;
+  return text;
+}
+
+}  // namespace
+
+Error::Error(const std::string& object, const std::string& problem, const std::string& remedy)
+    : std::runtime_error(sentence(object, problem, remedy)) {}
+
+SystemError system_call_error(const std::string& object, const std::string& call,
+                              int error_number) {
+  return SystemError(object, call + " failed: " + std::strerror(error_number));
+}
+
+namespace detail {
+
+void requirement_failed(const char* expression, const std::string& left, const std::string& right,
+                        const char* file, int line) {
+  throw RequirementError(std::string("internal requirement failed: ") + expression + " with " +
+                         left + " and " + right + " at " + file + ":" + std::to_string(line));
+}
+
+}  // namespace detail
+}  // namespace muster::common

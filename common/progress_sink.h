@@ -1,0 +1,57 @@
+// How long work tells what it is doing. datastore, trainer and schedulers call it, monitoring
+// implements it, launcher connects them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace muster::common {
+
+// What a training step spent its wall time on, seconds.
+struct PhaseSeconds {
+  double data_wait = 0, forward = 0, loss = 0, backward = 0, communication_exposed = 0,
+         optimizer = 0;
+};
+
+// One optimiser step, told once it is complete.
+struct StepReport {
+  int64_t step = 0;         // 1 for the first
+  int64_t total_steps = 0;  // of the whole training
+  double loss = 0;          // the total that is minimised
+  std::map<std::string, double> losses;      // its parts by name
+  std::map<std::string, double> statistics;  // what mining saw: active_share, hardest distances
+  double gradient_norm = 0;
+  double learning_rate = 0;
+  int64_t clips = 0, frames = 0;  // that this rank handled
+  int64_t global_clips = 0;       // that all ranks handled
+  PhaseSeconds phase_seconds;
+  double step_seconds = 0;
+};
+
+// Calls come from the thread that does the work, never concurrently. An implementation must not throw
+// and must cost microseconds.
+class ProgressSink {
+ public:
+  virtual ~ProgressSink() = default;
+  // A stretch of `total` items begins; `what` is a short label, `unit` a plural noun ("frames").
+  virtual void begin(const std::string& what, const std::string& unit, int64_t total) = 0;
+  // `done` items of the current stretch are complete.
+  virtual void advance(int64_t done) = 0;
+  virtual void end() = 0;
+  virtual void step(const StepReport& report) = 0;
+  // A fact a person should see once.
+  virtual void note(const std::string& text) = 0;
+};
+
+// For callers that do not care.
+class SilentProgress : public ProgressSink {
+ public:
+  void begin(const std::string&, const std::string&, int64_t) override {}
+  void advance(int64_t) override {}
+  void end() override {}
+  void step(const StepReport&) override {}
+  void note(const std::string&) override {}
+};
+
+}  // namespace muster::common

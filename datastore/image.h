@@ -1,0 +1,22 @@
+// One picture in memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace muster::datastore {
+
+// RGB bytes, [height, width, 3], rows without padding.
+struct Image {
+  int height = 0, width = 0;
+  std::vector<uint8_t> rgb;
+};
+
+constexpr int kJointCount = 14;
+
+// One body joint in pixels of the frame; confidence 0 (unknown or outside) to 1.
+struct Joint {
+  float x = 0, y = 0, confidence = 0;
+};
+
+}  // namespace muster::datastore

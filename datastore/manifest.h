@@ -1,0 +1,47 @@
+// manifest.json of a store (docs/formats/store.md): what the store is, and size, uuid, SHA-256 and
+// CRC32C per MiB of every shard. The file ends in a SHA-256 of its own bytes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "datastore/dataset_reader.h"
+#include "datastore/shard_format.h"
+
+namespace muster::datastore {
+
+constexpr char kManifestName[] = "manifest.json";
+constexpr uint64_t kChecksumBlockBytes = 1 << 20;
+
+struct ShardRecord {
+  std::string file;  // name inside the store's directory
+  uint64_t bytes = 0;
+  std::string uuid, sha256;
+  std::vector<uint32_t> crc32c;  // one per kChecksumBlockBytes, the last block may be short
+  int64_t tracklets = 0, frames = 0;
+};
+
+struct Manifest {
+  DatasetFacts facts;
+  FrameGeometry geometry;
+  std::string ingest_identity;  // SHA-256 over settings and sources
+  int64_t tracklets = 0, frames = 0, identities = 0, cameras = 0;
+  int64_t skipped_tracklets = 0;  // left out under --on-error skip
+  std::vector<ShardRecord> shards;
+};
+
+// SHA-256 and block checksums of a finished shard file. Reads it once.
+ShardRecord describe_shard_file(const std::filesystem::path& path);
+
+// Throws SystemError; an older manifest stays until the new one is whole.
+void write_manifest(const std::filesystem::path& store, const Manifest& manifest);
+
+// Throws InputError naming the file if it is missing, damaged or of another version.
+Manifest read_manifest(const std::filesystem::path& store);
+
+// SHA-256 of the manifest file: the identity of the store's content.
+std::string manifest_hash(const std::filesystem::path& store);
+
+}  // namespace muster::datastore

@@ -1,0 +1,64 @@
+#include "datastore/picture_files.h"
+
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "common/atomic_file.h"
+#include "common/error.h"
+#include "datastore/jpeg_codec.h"
+
+namespace muster::datastore {
+using common::InputError;
+
+namespace {
+
+// OpenCV's decoders accept files that end early and fill the rest with grey; these look at the end.
+bool ends_whole(const std::string& bytes) {
+  const auto ends_with = [&](const std::string& tail) {
+    return bytes.size() >= tail.size() &&
+           bytes.compare(bytes.size() - tail.size(), tail.size(), tail) == 0;
+  };
+  if (bytes.compare(0, 4, "\x89PNG") == 0) return ends_with(std::string("IEND\xAE\x42\x60\x82", 8));
+  if (bytes.compare(0, 2, "\xFF\xD8") == 0) {
+    return bytes.rfind("\xFF\xD9") != std::string::npos;
+  }
+  return true;
+}
+
+}  // namespace
+
+Image read_picture(const std::filesystem::path& path) {
+  const std::string bytes = common::read_file(path);
+  if (bytes.empty()) throw InputError(path.string(), "is empty", "fetch the picture again");
+  if (!ends_whole(bytes)) {
+    throw InputError(path.string(), "is truncated", "fetch the picture again");
+  }
+  cv::Mat decoded;
+  try {
+    decoded = cv::imdecode(cv::Mat(1, static_cast<int>(bytes.size()), CV_8U,
+                                   const_cast<char*>(bytes.data())),
+                           cv::IMREAD_COLOR);
+  } catch (const cv::Exception&) {
+    decoded.release();
+  }
+  if (decoded.empty()) {
+    throw InputError(path.string(), "is not a readable picture", "fetch the picture again");
+  }
+  Image image{decoded.rows, decoded.cols, {}};
+  image.rgb.resize(decoded.total() * 3);
+  cv::Mat target(decoded.rows, decoded.cols, CV_8UC3, image.rgb.data());
+  cv::cvtColor(decoded, target, cv::COLOR_BGR2RGB);
+  return image;
+}
+
+void write_picture(const std::filesystem::path& path, const Image& image) {
+  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<uint8_t*>(image.rgb.data()));
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  std::vector<uint8_t> bytes;
+  MUSTER_REQUIRE(cv::imencode(path.extension().string(), bgr, bytes), ==, true);
+  common::write_file_atomically(
+      path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace muster::datastore

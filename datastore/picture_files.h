@@ -1,0 +1,16 @@
+// Picture files on disk, and the resampling that ingest applies.
+#pragma once
+
+#include <filesystem>
+
+#include "datastore/image.h"
+
+namespace muster::datastore {
+
+// PNG, JPEG, BMP... to RGB. Throws InputError naming the file if it is missing, truncated or no picture.
+Image read_picture(const std::filesystem::path& path);
+
+// By the extension of `path`. Throws SystemError naming the file when it cannot be written whole.
+void write_picture(const std::filesystem::path& path, const Image& image);
+
+}  // namespace muster::datastore

@@ -1,0 +1,35 @@
+// Names and constants of a shard file, version 1; docs/formats/shard.md is the specification.
+#pragma once
+
+#include <cstdint>
+
+namespace muster::datastore {
+
+constexpr char kShardFormatVersion[] = "1.0";
+constexpr char kFramesJpeg[] = "/frames/jpeg";
+constexpr char kFramesJpegOffset[] = "/frames/jpeg_offset";
+constexpr char kFramesRgb[] = "/frames/rgb";
+constexpr char kFramesFlow[] = "/frames/flow";
+constexpr char kFramesJoints[] = "/frames/joints";
+constexpr char kFramesCrc[] = "/frames/crc32c";
+constexpr char kFlowCrc[] = "/frames/flow_crc32c";
+constexpr char kTrackletStart[] = "/tracklets/start";
+constexpr char kTrackletLength[] = "/tracklets/length";
+constexpr char kTrackletIdentity[] = "/tracklets/identity";
+constexpr char kTrackletCamera[] = "/tracklets/camera";
+constexpr char kTrackletSequence[] = "/tracklets/sequence";
+
+// Pixels per frame that one count of int8 flow stands for.
+constexpr double kFlowPixelsPerCount = 20.0 / 127.0;
+
+enum class FrameEncoding { kJpeg, kRaw };
+
+// What is the same for every frame of a store. flow_height == 0: no flow.
+struct FrameGeometry {
+  int height = 0, width = 0;
+  int flow_height = 0, flow_width = 0;
+  bool has_joints = false;
+  FrameEncoding encoding = FrameEncoding::kJpeg;
+};
+
+}  // namespace muster::datastore

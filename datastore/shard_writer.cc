@@ -1,0 +1,233 @@
+#include "datastore/shard_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/atomic_file.h"
+#include "common/crc32c.h"
+#include "common/error.h"
+#include "common/sha256.h"
+#include "datastore/hdf5_handle.h"
+#include "datastore/shard_reader.h"
+
+namespace muster::datastore {
+namespace fs = std::filesystem;
+
+namespace {
+
+// JPEG bytes wait here until their number is known: a contiguous dataset cannot grow. The file has no
+// name, so nothing is left behind whatever happens.
+class Spool {
+ public:
+  explicit Spool(const fs::path& beside) : name_(common::temporary_name_beside(beside).string()) {
+    descriptor_ = ::open(name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor_ < 0) throw common::system_call_error(name_, "create", errno);
+    ::unlink(name_.c_str());
+  }
+  ~Spool() { ::close(descriptor_); }
+  void append(const std::vector<uint8_t>& bytes) {
+    for (size_t done = 0; done < bytes.size();) {
+      const ssize_t written = ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
+                                       static_cast<off_t>(size_ + done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw common::system_call_error(name_, "write", errno);
+      done += static_cast<size_t>(written);
+    }
+    size_ += bytes.size();
+  }
+  void read(uint64_t offset, std::vector<uint8_t>& block) const {
+    for (size_t done = 0; done < block.size();) {
+      const ssize_t count = ::pread(descriptor_, block.data() + done, block.size() - done,
+                                    static_cast<off_t>(offset + done));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) throw common::system_call_error(name_, "read", count < 0 ? errno : EIO);
+      done += static_cast<size_t>(count);
+    }
+  }
+  uint64_t size() const { return size_; }
+
+ private:
+  std::string name_;
+  int descriptor_ = -1;
+  uint64_t size_ = 0;
+};
+
+std::string uuid_from(const std::string& digest) {
+  return digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" +
+         digest.substr(16, 4) + "-" + digest.substr(20, 12);
+}
+
+}  // namespace
+
+struct ShardWriter::State {
+  fs::path path, temporary;
+  FrameGeometry geometry;
+  int64_t total_tracklets, total_frames;
+  std::string ingest_identity;
+  Hdf5Handle file, rgb, flow, joints;
+  std::unique_ptr<Spool> spool;
+  std::vector<uint64_t> jpeg_offset{0}, start;
+  std::vector<uint32_t> length, crc, flow_crc;
+  std::vector<int32_t> identity, sequence;
+  std::vector<int16_t> camera;
+  int64_t frames = 0;
+  bool published = false;
+
+  std::string name() const { return path.string(); }
+  void append_frame(const EncodedTracklet& tracklet, size_t frame);
+  void write_columns();
+  void write_jpeg();
+  std::string content_uuid() const;
+  template <typename T>
+  void column(const char* name, hid_t file_type, hid_t memory_type, const std::vector<T>& values) {
+    const Hdf5Handle dataset = create_dataset(file, name, file_type, {values.size()});
+    write_rows(dataset, memory_type, 0, values.size(), values.data(), path.string());
+  }
+};
+
+ShardWriter::ShardWriter(const fs::path& path, const FrameGeometry& geometry,
+                         int64_t total_tracklets, int64_t total_frames,
+                         const std::string& ingest_identity)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.path = path;
+  s.temporary = common::temporary_name_beside(path);
+  s.geometry = geometry;
+  s.total_tracklets = total_tracklets;
+  s.total_frames = total_frames;
+  s.ingest_identity = ingest_identity;
+  s.file = create_hdf5_file(s.temporary.string());
+  create_group(s.file, "/frames");
+  create_group(s.file, "/tracklets");
+  const auto count = static_cast<hsize_t>(total_frames);
+  const auto size = [](int value) { return static_cast<hsize_t>(value); };
+  if (geometry.encoding == FrameEncoding::kRaw) {
+    s.rgb = create_dataset(s.file, kFramesRgb, H5T_STD_U8LE,
+                           {count, size(geometry.height), size(geometry.width), 3});
+  } else {
+    s.spool = std::make_unique<Spool>(path);
+  }
+  if (geometry.flow_height > 0) {
+    s.flow = create_dataset(s.file, kFramesFlow, H5T_STD_I8LE,
+                            {count, size(geometry.flow_height), size(geometry.flow_width), 2});
+    write_attribute(s.flow, "scale_factor", kFlowPixelsPerCount);
+    write_attribute(s.flow, "add_offset", 0.0);
+    write_attribute(s.flow, "units", "pixel/frame at the frame size of this shard");
+    write_attribute(s.flow, "components", "horizontal (right positive), vertical (down positive)");
+  }
+  if (geometry.has_joints) {
+    s.joints = create_dataset(s.file, kFramesJoints, H5T_IEEE_F32LE,
+                              {count, static_cast<hsize_t>(kJointCount), 3});
+  }
+}
+
+ShardWriter::~ShardWriter() {
+  if (!state_->published) {
+    state_->file = Hdf5Handle();
+    ::unlink(state_->temporary.c_str());
+  }
+}
+
+void ShardWriter::State::append_frame(const EncodedTracklet& tracklet, size_t frame) {
+  const std::vector<uint8_t>& bytes = tracklet.frames[frame];
+  const auto row = static_cast<hsize_t>(frames);
+  if (geometry.encoding == FrameEncoding::kRaw) {
+    MUSTER_REQUIRE(bytes.size(), ==, static_cast<size_t>(geometry.height) * geometry.width * 3);
+    write_rows(rgb, H5T_NATIVE_UINT8, row, 1, bytes.data(), name());
+  } else {
+    spool->append(bytes);
+    jpeg_offset.push_back(spool->size());
+  }
+  crc.push_back(common::crc32c(bytes.data(), bytes.size()));
+  if (geometry.flow_height > 0) {
+    const std::vector<int8_t>& vectors = tracklet.flow[frame];
+    MUSTER_REQUIRE(vectors.size(), ==,
+                   static_cast<size_t>(geometry.flow_height) * geometry.flow_width * 2);
+    write_rows(flow, H5T_NATIVE_INT8, row, 1, vectors.data(), name());
+    flow_crc.push_back(common::crc32c(vectors.data(), vectors.size()));
+  }
+  ++frames;
+}
+
+void ShardWriter::append(const EncodedTracklet& tracklet) {
+  State& s = *state_;
+  const int64_t count = static_cast<int64_t>(tracklet.frames.size());
+  MUSTER_REQUIRE(s.frames + count, <=, s.total_frames);
+  s.start.push_back(static_cast<uint64_t>(s.frames));
+  s.length.push_back(static_cast<uint32_t>(count));
+  s.identity.push_back(tracklet.description.identity);
+  s.camera.push_back(tracklet.description.camera);
+  s.sequence.push_back(tracklet.description.sequence);
+  if (s.geometry.has_joints) {
+    MUSTER_REQUIRE(tracklet.joints.size(), ==, tracklet.frames.size() * kJointCount);
+    write_rows(s.joints, H5T_NATIVE_FLOAT, static_cast<hsize_t>(s.frames),
+               static_cast<hsize_t>(count), tracklet.joints.data(), s.name());
+  }
+  for (size_t frame = 0; frame < tracklet.frames.size(); ++frame) s.append_frame(tracklet, frame);
+}
+
+void ShardWriter::State::write_jpeg() {
+  const Hdf5Handle dataset = create_dataset(file, kFramesJpeg, H5T_STD_U8LE, {spool->size()});
+  constexpr uint64_t kBlockBytes = 8 << 20;
+  for (uint64_t offset = 0; offset < spool->size(); offset += kBlockBytes) {
+    std::vector<uint8_t> block(std::min<uint64_t>(kBlockBytes, spool->size() - offset));
+    spool->read(offset, block);
+    write_rows(dataset, H5T_NATIVE_UINT8, offset, block.size(), block.data(), name());
+  }
+  column(kFramesJpegOffset, H5T_STD_U64LE, H5T_NATIVE_UINT64, jpeg_offset);
+}
+
+void ShardWriter::State::write_columns() {
+  column(kFramesCrc, H5T_STD_U32LE, H5T_NATIVE_UINT32, crc);
+  if (geometry.flow_height > 0) column(kFlowCrc, H5T_STD_U32LE, H5T_NATIVE_UINT32, flow_crc);
+  column(kTrackletStart, H5T_STD_U64LE, H5T_NATIVE_UINT64, start);
+  column(kTrackletLength, H5T_STD_U32LE, H5T_NATIVE_UINT32, length);
+  column(kTrackletIdentity, H5T_STD_I32LE, H5T_NATIVE_INT32, identity);
+  column(kTrackletCamera, H5T_STD_I16LE, H5T_NATIVE_INT16, camera);
+  column(kTrackletSequence, H5T_STD_I32LE, H5T_NATIVE_INT32, sequence);
+}
+
+std::string ShardWriter::State::content_uuid() const {
+  common::Sha256 hash;
+  const auto add = [&](const auto& values) {
+    hash.update(values.data(), values.size() * sizeof(values[0]));
+  };
+  add(crc);
+  add(flow_crc);
+  add(start);
+  add(length);
+  add(identity);
+  add(camera);
+  add(sequence);
+  hash.update(ingest_identity);
+  return uuid_from(hash.finish());
+}
+
+std::string ShardWriter::publish() {
+  State& s = *state_;
+  MUSTER_REQUIRE(s.frames, ==, s.total_frames);
+  MUSTER_REQUIRE(static_cast<int64_t>(s.start.size()), ==, s.total_tracklets);
+  if (s.geometry.encoding == FrameEncoding::kJpeg) s.write_jpeg();
+  s.write_columns();
+  const std::string uuid = s.content_uuid();
+  write_attribute(s.file, "format_version", std::string(kShardFormatVersion));
+  write_attribute(s.file, "uuid", uuid);
+  write_attribute(s.file, "ingest_identity", s.ingest_identity);
+  write_attribute(s.file, "height", static_cast<int64_t>(s.geometry.height));
+  write_attribute(s.file, "width", static_cast<int64_t>(s.geometry.width));
+  write_attribute(s.file, "complete", static_cast<int64_t>(1));
+  check_hdf5(H5Fflush(s.file.get(), H5F_SCOPE_GLOBAL), s.name(), "flushing");
+  s.rgb = Hdf5Handle();
+  s.flow = Hdf5Handle();
+  s.joints = Hdf5Handle();
+  s.file.close(s.name());
+  common::sync_path(s.temporary);
+  ShardReader(s.temporary).verify_frames();
+  common::publish_file(s.temporary, s.path);
+  s.published = true;
+  return uuid;
+}
+
+}  // namespace muster::datastore

@@ -1,0 +1,100 @@
+#include "datastore/synthetic/world_lists.h"
+
+#include <map>
+
+#include "datastore/synthetic/matlab_file.h"
+#include "datastore/synthetic/random_streams.h"
+#include "datastore/synthetic/tracklet_files.h"
+
+namespace muster::datastore {
+namespace {
+
+constexpr int kFormatVersion = 1;
+constexpr int kSplits = 10;
+
+// One of the two halves of the MARS layout as its own files list it.
+struct MarsPart {
+  std::string names;               // one frame a line
+  std::vector<int32_t> tracklets;  // rows of first frame, last frame, identity, camera
+  size_t rows() const { return tracklets.size() / 4; }
+};
+
+MarsPart mars_part(const std::vector<TrackletPlan>& plans, const std::string& folder) {
+  MarsPart part;
+  int32_t frames = 0;
+  for (const TrackletPlan& plan : plans) {
+    if (plan.folder.compare(0, folder.size(), folder) != 0) continue;
+    const int32_t first = frames + 1;
+    for (const std::string& name : plan.frame_names) part.names += name + "\n", ++frames;
+    part.tracklets.insert(part.tracklets.end(), {first, frames, plan.identity, plan.camera});
+  }
+  return part;
+}
+
+// One tracklet per identity and camera, of identities that two cameras or more saw.
+std::vector<int32_t> mars_queries(const MarsPart& test, uint64_t seed) {
+  std::map<int32_t, std::map<int32_t, std::vector<int32_t>>> rows_of;  // identity, camera
+  for (size_t row = 0; row < test.rows(); ++row) {
+    const int32_t identity = test.tracklets[4 * row + 2], camera = test.tracklets[4 * row + 3];
+    if (identity > 0) rows_of[identity][camera].push_back(static_cast<int32_t>(row) + 1);
+  }
+  auto random = random_stream(seed, 0, 0, 2, Purpose::kPlan);
+  std::vector<int32_t> queries;
+  for (const auto& [identity, cameras] : rows_of) {
+    if (cameras.size() < 2) continue;
+    for (const auto& [camera, rows] : cameras) queries.push_back(rows[random.below(rows.size())]);
+  }
+  return queries;
+}
+
+}  // namespace
+
+void write_mars_info(const std::filesystem::path& root, const std::vector<TrackletPlan>& plans,
+                     uint64_t seed) {
+  const std::filesystem::path info = root / "info";
+  make_directories(info);
+  const MarsPart train = mars_part(plans, "bbox_train"), test = mars_part(plans, "bbox_test");
+  write_bytes(info / "train_name.txt", train.names);
+  write_bytes(info / "test_name.txt", test.names);
+  write_matlab_matrix(info / "tracks_train_info.mat", "track_train_info", train.rows(), 4,
+                      train.tracklets);
+  write_matlab_matrix(info / "tracks_test_info.mat", "track_test_info", test.rows(), 4,
+                      test.tracklets);
+  const std::vector<int32_t> queries = mars_queries(test, seed);
+  write_matlab_matrix(info / "query_IDX.mat", "query_IDX", 1, queries.size(), queries);
+}
+
+void write_ilids_splits(const std::filesystem::path& root, int identities, uint64_t seed) {
+  auto random = random_stream(seed, 0, 0, 3, Purpose::kPlan);
+  std::vector<int32_t> table;
+  for (int split = 0; split < kSplits; ++split) {
+    std::vector<int32_t> order;
+    for (int32_t person = 1; person <= identities; ++person) order.push_back(person);
+    random.shuffle(order);
+    table.insert(table.end(), order.begin(), order.end());
+  }
+  const std::filesystem::path folder = root / "train-test people splits";
+  make_directories(folder);
+  write_matlab_matrix(folder / "train_test_splits_ilidsvid.mat", "ls_set", kSplits,
+                      static_cast<size_t>(identities), table);
+}
+
+void write_world_note(const std::filesystem::path& root, const WorldTraits& world,
+                      const PlanRequest& request, const std::vector<TrackletPlan>& plans) {
+  size_t pictures = 0;
+  for (const TrackletPlan& plan : plans) pictures += plan.frame_names.size();
+  std::string text = "{\n  \"synthetic\": true,\n";
+  text += "  \"world\": \"" + world.name + "\",\n";
+  text += "  \"seed\": " + std::to_string(request.seed) + ",\n";
+  text += "  \"identities\": " + std::to_string(request.identities) + ",\n";
+  text += "  \"frames\": " + std::to_string(request.frames) + ",\n";
+  text += "  \"tracklets\": " + std::to_string(plans.size()) + ",\n";
+  text += "  \"pictures\": " + std::to_string(pictures) + ",\n";
+  text += "  \"version\": " + std::to_string(kFormatVersion) + ",\n";
+  text +=
+      "  \"note\": \"Rendered by muster synth, not filmed: no real person appears, and results "
+      "on it cannot be compared with published ones.\"\n}\n";
+  write_bytes(root / "muster-synthetic.json", text);
+}
+
+}  // namespace muster::datastore

@@ -1,0 +1,101 @@
+#include "datastore/synthetic/world_traits.h"
+
+#include "common/error.h"
+
+namespace muster::datastore {
+namespace {
+
+// Six outdoor cameras of a campus, larger pictures, boxes of a detector and a tracker.
+WorldTraits mars() {
+  WorldTraits world;
+  world.name = "mars";
+  world.cameras = 6;
+  world.frame_width = 128;
+  world.frame_height = 256;
+  world.identities = 40;
+  world.clutter = 0.5;
+  world.backdrop_saturation = 0.18;
+  world.backdrop_change = 0.25;
+  world.relief = 0.25;
+  world.occluder_chance = 0.25;
+  world.crowd_chance = 0.3;
+  world.camera_change = 0.6;
+  world.tracklet_change = 0.35;
+  world.box_jitter = 0.035;
+  world.heading_spread = 0.6;
+  world.headings = {0.3, 1.4, -1.3, 2.8, 0.9, -2.4};
+  return world;
+}
+
+// Two cameras over a crossing: uncrowded, plain ground, clean boxes, strong difference in colour.
+WorldTraits prid2011() {
+  WorldTraits world;
+  world.name = "prid2011";
+  world.clutter = 0.1;
+  world.backdrop_saturation = 0.08;
+  world.backdrop_change = 0.06;
+  world.relief = 0.38;
+  world.occluder_chance = 0.05;
+  world.crowd_chance = 0.08;
+  world.camera_change = 0.2;
+  world.tracklet_change = 0.15;
+  world.box_jitter = 0.012;
+  world.heading_spread = 0.2;
+  world.headings = {0.9, 0.3};
+  return world;
+}
+
+// Two cameras in an arrival hall: people and things in the way, mixed light, coloured shop fronts.
+WorldTraits ilids_vid() {
+  WorldTraits world;
+  world.name = "ilids-vid";
+  world.clutter = 0.25;
+  world.backdrop_saturation = 0.12;
+  world.backdrop_change = 0.08;
+  world.relief = 0.38;
+  world.occluder_chance = 0.12;
+  world.crowd_chance = 0.2;
+  world.camera_change = 0.25;
+  world.tracklet_change = 0.2;
+  world.box_jitter = 0.016;
+  world.heading_spread = 0.2;
+  world.headings = {0.35, 0.7};
+  return world;
+}
+
+// Two cameras on a campus, long sequences, between the other two in difficulty.
+WorldTraits sdu_vid() {
+  WorldTraits world;
+  world.name = "sdu-vid";
+  world.frames = 60;
+  world.clutter = 0.55;
+  world.backdrop_saturation = 0.18;
+  world.backdrop_change = 0.25;
+  world.relief = 0.25;
+  world.occluder_chance = 0.2;
+  world.crowd_chance = 0.25;
+  world.camera_change = 0.6;
+  world.tracklet_change = 0.35;
+  world.box_jitter = 0.025;
+  world.heading_spread = 0.4;
+  world.headings = {1.2, -0.3};
+  return world;
+}
+
+}  // namespace
+
+const std::vector<WorldTraits>& all_world_traits() {
+  static const std::vector<WorldTraits> worlds = {mars(), prid2011(), ilids_vid(), sdu_vid()};
+  return worlds;
+}
+
+const WorldTraits& world_traits(const std::string& name) {
+  std::string known;
+  for (const WorldTraits& world : all_world_traits()) {
+    if (world.name == name) return world;
+    known += (known.empty() ? "" : ", ") + world.name;
+  }
+  throw common::InputError("world " + name, "is not known", "choose one of " + known);
+}
+
+}  // namespace muster::datastore

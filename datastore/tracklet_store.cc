@@ -1,0 +1,118 @@
+#include "datastore/tracklet_store.h"
+
+#include <fstream>
+
+#include "common/crc32c.h"
+#include "common/error.h"
+#include "common/sha256.h"
+#include "datastore/shard_reader.h"
+
+namespace muster::datastore {
+namespace fs = std::filesystem;
+using common::InputError;
+
+struct TrackletStore::State {
+  fs::path directory;
+  Manifest manifest;
+  std::vector<std::unique_ptr<ShardReader>> shards;
+  std::vector<StoredTracklet> tracklets;
+};
+
+TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.directory = directory;
+  s.manifest = read_manifest(directory);
+  for (const ShardRecord& record : s.manifest.shards) {
+    const fs::path path = directory / record.file;
+    auto shard = std::make_unique<ShardReader>(path);
+    if (shard->uuid() != record.uuid) {
+      throw InputError(path.string(), "is not the shard that the manifest lists",
+                       "do not mix shards of different stores");
+    }
+    const ShardColumns& columns = shard->columns();
+    for (size_t i = 0; i < columns.start.size(); ++i) {
+      s.tracklets.push_back({columns.identity[i], columns.camera[i], columns.sequence[i],
+                             static_cast<int32_t>(columns.length[i]),
+                             static_cast<int32_t>(s.shards.size()),
+                             static_cast<int64_t>(columns.start[i])});
+    }
+    s.shards.push_back(std::move(shard));
+  }
+}
+
+TrackletStore::~TrackletStore() = default;
+const fs::path& TrackletStore::directory() const { return state_->directory; }
+const Manifest& TrackletStore::manifest() const { return state_->manifest; }
+const std::vector<StoredTracklet>& TrackletStore::tracklets() const { return state_->tracklets; }
+
+Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) const {
+  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
+  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_image(tracklet.first_frame +
+                                                                         frame);
+}
+
+std::vector<uint8_t> TrackletStore::read_frame_bytes(const StoredTracklet& tracklet,
+                                                     int64_t frame) const {
+  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
+  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_frame_bytes(
+      tracklet.first_frame + frame);
+}
+
+std::vector<int8_t> TrackletStore::read_flow(const StoredTracklet& tracklet, int64_t frame) const {
+  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
+  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_flow(tracklet.first_frame +
+                                                                        frame);
+}
+
+std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet,
+                                              int64_t frame) const {
+  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
+  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints(tracklet.first_frame +
+                                                                          frame);
+}
+
+namespace {
+
+void verify_shard_file(const fs::path& path, const ShardRecord& record, VerifyDepth depth,
+                       std::vector<std::string>& faults) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    faults.push_back(path.string() + ": is missing or cannot be opened");
+    return;
+  }
+  common::Sha256 hash;
+  std::vector<char> block(kChecksumBlockBytes);
+  uint64_t bytes = 0;
+  for (size_t index = 0;; ++index) {
+    in.read(block.data(), static_cast<std::streamsize>(block.size()));
+    const auto count = static_cast<size_t>(in.gcount());
+    if (count == 0) break;
+    if (index >= record.crc32c.size() ||
+        common::crc32c(block.data(), count) != record.crc32c[index]) {
+      faults.push_back(path.string() + ": bytes " + std::to_string(bytes) + " to " +
+                       std::to_string(bytes + count - 1) + " differ from what was written");
+    }
+    if (depth == VerifyDepth::kSha256) hash.update(block.data(), count);
+    bytes += count;
+  }
+  if (in.bad()) faults.push_back(path.string() + ": cannot be read to its end");
+  if (bytes != record.bytes) {
+    faults.push_back(path.string() + ": has " + std::to_string(bytes) + " bytes instead of " +
+                     std::to_string(record.bytes));
+  } else if (depth == VerifyDepth::kSha256 && hash.finish() != record.sha256) {
+    faults.push_back(path.string() + ": SHA-256 differs from the manifest's");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> verify_store(const fs::path& directory, VerifyDepth depth) {
+  const Manifest manifest = read_manifest(directory);
+  std::vector<std::string> faults;
+  for (const ShardRecord& record : manifest.shards) {
+    verify_shard_file(directory / record.file, record, depth, faults);
+  }
+  return faults;
+}
+
+}  // namespace muster::datastore

@@ -1,0 +1,51 @@
+// A finished store opened for reading: all shards as one list of tracklets.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datastore/image.h"
+#include "datastore/manifest.h"
+
+namespace muster::datastore {
+
+// Where a tracklet of the store is. `frame` arguments below count from 0 within the tracklet.
+struct StoredTracklet {
+  int32_t identity = 0;
+  int16_t camera = 0;
+  int32_t sequence = 0;
+  int32_t length = 0;  // frames
+  int32_t shard = 0;
+  int64_t first_frame = 0;  // row in the shard
+};
+
+// Const members may be called from several threads.
+class TrackletStore {
+ public:
+  // Opens manifest and shards and checks that they fit together. Throws InputError naming the store or
+  // the shard. Does not read payloads; see verify_store.
+  explicit TrackletStore(const std::filesystem::path& directory);
+  ~TrackletStore();
+  const std::filesystem::path& directory() const;
+  const Manifest& manifest() const;
+  const std::vector<StoredTracklet>& tracklets() const;
+  Image read_image(const StoredTracklet& tracklet, int64_t frame) const;
+  std::vector<uint8_t> read_frame_bytes(const StoredTracklet& tracklet, int64_t frame) const;
+  std::vector<int8_t> read_flow(const StoredTracklet& tracklet, int64_t frame) const;
+  std::vector<Joint> read_joints(const StoredTracklet& tracklet, int64_t frame) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+enum class VerifyDepth { kCrc32c, kSha256 };
+
+// Reads every byte of every shard and compares with the manifest. Returns one line per fault, naming
+// shard, byte range and frames touched where that is known; empty when all is whole. Throws InputError
+// if the manifest itself is missing or damaged.
+std::vector<std::string> verify_store(const std::filesystem::path& directory, VerifyDepth depth);
+
+}  // namespace muster::datastore

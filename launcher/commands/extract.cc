@@ -1,0 +1,81 @@
+#include "trainer/feature_extraction.h"
+
+#include <ATen/Parallel.h>
+
+#include <sstream>
+
+#include "common/error.h"
+#include "datastore/protocol.h"
+#include "launcher/command.h"
+#include "launcher/command_line.h"
+#include "launcher/experiment_file.h"
+#include "launcher/nearest_name.h"
+#include "launcher/terminal.h"
+
+namespace muster::launcher {
+namespace {
+
+using common::InputError;
+
+int32_t roles_from(const std::string& names) {
+  int32_t roles = 0;
+  std::istringstream in(names);
+  std::string name;
+  while (std::getline(in, name, ',')) {
+    if (name == "probe") {
+      roles |= datastore::kRoleQuery;
+    } else if (name == "gallery") {
+      roles |= datastore::kRoleGallery | datastore::kRoleDistractor | datastore::kRoleJunk;
+    } else if (name == "train") {
+      roles |= datastore::kRoleTrain;
+    } else {
+      throw InputError("--role '" + name + "'", "is not known",
+                       name_hint(name, {"probe", "gallery", "train"}));
+    }
+  }
+  return roles;
+}
+
+}  // namespace
+
+int run_extract(const std::vector<std::string>& arguments) {
+  CommandLine line("muster extract --run DIR --store NAME=DIR --features FILE",
+                   "Writes what a trained network says of a store's tracklets to an HDF5 file.");
+  line.option("run", "DIR", "a finished training")
+      .repeated("store", "NAME=DIR", "the store to look at")
+      .option("role", "LIST", "probe, gallery, train", "probe,gallery")
+      .option("protocol", "NAME", "random-half or all-test [the layout's own]")
+      .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
+      .option("features", "FILE", "where the signatures go; replaced if it exists")
+      .option("threads", "N", "0: all cores", "0");
+  if (!line.parse(arguments)) return 0;
+  const auto stores = named_directories(line.texts("store"), "--store");
+  if (stores.size() != 1) {
+    throw InputError("--store", "exactly one store is wanted, " + std::to_string(stores.size()) +
+                                    " are given");
+  }
+  trainer::ExtractionRequest request;
+  request.run = trainer::read_finished_run(line.text("run"));
+  proto::Experiment experiment = request.run.experiment;
+  for (const std::string& setting : line.texts("set")) {
+    if (setting.rfind("extraction.", 0) != 0) {
+      throw InputError("--set " + setting, "does not reach extraction",
+                       "fields that do: extraction.*");
+    }
+    apply_setting(experiment, setting);
+  }
+  request.extraction = experiment.extraction();
+  request.store_name = stores.begin()->first;
+  request.store_directory = stores.begin()->second;
+  if (line.has("protocol")) request.protocol = line.text("protocol");
+  request.roles = roles_from(line.text("role"));
+  const std::string target = line.text("features");
+  const auto threads = static_cast<int>(line.integer("threads", 0, 1024));
+  request.threads = threads == 0 ? usable_cores() : threads;
+  at::set_num_threads(request.threads);
+  const auto progress = terminal_progress();
+  trainer::write_feature_file(target, trainer::extract_features(request, *progress));
+  return 0;
+}
+
+}  // namespace muster::launcher

@@ -1,0 +1,50 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "datastore/synthetic/synthetic_world.h"
+#include "launcher/command.h"
+#include "launcher/command_line.h"
+#include "launcher/nearest_name.h"
+#include "launcher/terminal.h"
+
+namespace muster::launcher {
+
+int run_synth(const std::vector<std::string>& arguments) {
+  CommandLine line("muster synth --world WORLD --out DIR",
+                   "Renders a small synthetic dataset in the directory layout of a real one. The "
+                   "same options give the same bytes.");
+  line.option("world", "WORLD", "mars, prid2011, ilids-vid or sdu-vid")
+      .option("out", "DIR", "the dataset's root; must not exist yet")
+      .option("identities", "N", "people to render; 0: what the world usually has", "0")
+      .option("frames", "N", "mean frames per tracklet; 0: what the world usually has", "0")
+      .option("seed", "S", "of all chance", "1")
+      .option("jobs", "N", "threads; 0: all cores", "0")
+      .flag("json", "print what was made as JSON");
+  if (!line.parse(arguments)) return 0;
+  datastore::SyntheticWorldOptions options;
+  options.world = line.text("world");
+  const std::vector<std::string> worlds = datastore::synthetic_world_names();
+  if (std::find(worlds.begin(), worlds.end(), options.world) == worlds.end()) {
+    throw common::InputError("--world '" + options.world + "'", "is not known",
+                             name_hint(options.world, worlds));
+  }
+  options.output = line.text("out");
+  options.identities = static_cast<int>(line.integer("identities", 0, 100000));
+  options.frames = static_cast<int>(line.integer("frames", 0, 100000));
+  options.seed = static_cast<uint64_t>(line.integer("seed", 0, 1LL << 62));
+  options.jobs = static_cast<int>(line.integer("jobs", 0, 1024));
+  if (options.jobs == 0) options.jobs = usable_cores();
+  const auto progress = terminal_progress();
+  datastore::render_synthetic_world(options, *progress);
+  if (line.has("json")) {
+    std::cout << nlohmann::json{{"world", options.world},
+                                {"directory", options.output.string()},
+                                {"seed", options.seed},
+                                {"synthetic", true}}
+              << "\n";
+  }
+  return 0;
+}
+
+}  // namespace muster::launcher

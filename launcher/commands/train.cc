@@ -1,0 +1,149 @@
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <optional>
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "common/canonical_message.h"
+#include "common/version.h"
+#include "launcher/command.h"
+#include "launcher/command_line.h"
+#include "launcher/exit_codes.h"
+#include "launcher/experiment_file.h"
+#include "launcher/terminal.h"
+#include "models/model_catalog.h"
+#include "monitoring/fan_out_progress.h"
+#include "monitoring/prometheus_sink.h"
+#include "monitoring/target_file.h"
+#include "trainer/training_loop.h"
+
+namespace muster::launcher {
+namespace {
+
+using common::InputError;
+
+// The one training that the settings and stores describe.
+trainer::TrainingRequest training_request(const CommandLine& line) {
+  trainer::TrainingRequest request;
+  request.experiment = read_experiment(line.text("spec"), line.texts("set"));
+  const auto stores = named_directories(line.texts("store"), "--store");
+  const proto::Data& data = request.experiment.data();
+  if (data.train_size() != 1) {
+    std::string names;
+    for (const std::string& name : data.train()) names += (names.empty() ? "" : ", ") + name;
+    throw InputError("data.train",
+                     data.train_size() == 0 ? "is empty" : "names several stores: " + names,
+                     "choose one: --set data.train=NAME");
+  }
+  request.train_store = data.train(0);
+  const auto found = stores.find(request.train_store);
+  if (found == stores.end()) {
+    throw InputError("store '" + request.train_store + "'", "is not given",
+                     "add --store " + request.train_store + "=DIR");
+  }
+  request.store_directory = found->second;
+  request.run_directory = line.text("run");
+  return request;
+}
+
+monitoring::RunIdentity run_identity(const trainer::TrainingRequest& request,
+                                     const trainer::Communicator& communicator) {
+  char host[256] = "unknown";
+  ::gethostname(host, sizeof(host) - 1);
+  monitoring::RunIdentity identity;
+  identity.run = std::filesystem::absolute(request.run_directory).lexically_normal().filename();
+  identity.model = models::model_entry(request.experiment.model()).name;
+  identity.train_store = request.train_store;
+  identity.rank = communicator.rank();
+  identity.world_size = communicator.size();
+  if (const char* job = std::getenv("SLURM_JOB_ID")) identity.job = job;
+  identity.node = host;
+  identity.commit = common::commit();
+  identity.version = common::version();
+  return identity;
+}
+
+// Metrics of one rank: an exporter, and while this object lives a target file that leads to it.
+struct Metrics {
+  monitoring::PrometheusSink sink;
+  std::optional<monitoring::TargetFile> target;
+  Metrics(const monitoring::RunIdentity& identity, const std::string& workspace) : sink(identity) {
+    const auto directory = std::filesystem::path(workspace) / "monitoring" / "targets";
+    std::error_code failure;
+    std::filesystem::create_directories(directory, failure);
+    if (failure) {
+      throw common::SystemError(directory.string(), "cannot be created: " + failure.message());
+    }
+    target.emplace(directory, identity, "127.0.0.1:" + std::to_string(sink.port()));
+  }
+};
+
+void train_on_this_rank(const trainer::TrainingRequest& request, const CommandLine& line,
+                        trainer::Communicator& communicator) {
+  std::vector<common::ProgressSink*> sinks;
+  std::unique_ptr<common::ProgressSink> terminal;
+  if (communicator.rank() == 0) {
+    terminal = terminal_progress();
+    sinks.push_back(terminal.get());
+  }
+  std::optional<Metrics> metrics;
+  if (line.has("workspace")) {
+    metrics.emplace(run_identity(request, communicator), line.text("workspace"));
+    metrics->sink.enter(monitoring::RunState::kTraining);
+    sinks.push_back(&metrics->sink);
+  }
+  monitoring::FanOutProgress progress(sinks);
+  trainer::train(request, communicator, progress);
+  if (metrics) metrics->sink.enter(monitoring::RunState::kDone);
+}
+
+// A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data are the
+// same on every rank, so only rank 0 tells them.
+int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
+  const auto communicator = trainer::started_by_mpi_launcher()
+                                ? trainer::create_mpi_communicator()
+                                : trainer::create_single_communicator();
+  try {
+    train_on_this_rank(request, line, *communicator);
+    return kExitDone;
+  } catch (const std::exception& failure) {
+    if (communicator->size() == 1) throw;
+    const bool input = dynamic_cast<const InputError*>(&failure) != nullptr;
+    if (!input || communicator->rank() == 0) {
+      std::cerr << "muster: rank " << communicator->rank() << ": " << failure.what() << std::endl;
+    } else {
+      ::sleep(2);  // rank 0 has the same fault and speaks first
+    }
+    communicator->abort(input ? kExitBadInput : kExitFailed);
+    throw;  // not reached
+  }
+}
+
+}  // namespace
+
+int run_train(const std::vector<std::string>& arguments) {
+  CommandLine line("muster train --spec FILE --store NAME=DIR --run DIR",
+                   "Trains one network. Start it under mpirun or srun --mpi=pmix to share every "
+                   "batch between ranks; the number of ranks does not change what is trained.");
+  line.option("spec", "FILE", "the experiment, protobuf text format")
+      .repeated("set", "PATH=VALUE", "change one setting, e.g. training.steps=100")
+      .repeated("store", "NAME=DIR", "where a store of the experiment is")
+      .option("run", "DIR", "where the run goes; must not hold a finished run")
+      .option("workspace", "DIR", "serve metrics, found through DIR/monitoring/targets")
+      .option("threads", "N", "of this rank's computation", "1");
+  if (!line.parse(arguments)) return 0;
+  at::set_num_threads(static_cast<int>(line.integer("threads", 1, 1024)));
+  trainer::TrainingRequest request;
+  try {
+    request = training_request(line);
+  } catch (const InputError&) {
+    if (trainer::rank_from_environment() == 0) throw;
+    return kExitBadInput;
+  }
+  return train_together(request, line);
+}
+
+}  // namespace muster::launcher

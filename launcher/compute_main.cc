@@ -1,0 +1,13 @@
+// muster-compute: the commands that need torch. Started by muster, or directly under mpirun.
+#include "launcher/command.h"
+
+int main(int count, char** values) {
+  using namespace muster::launcher;
+  const std::vector<Command> commands = {
+      {"train", "train a network; alone, under mpirun or srun", &run_train},
+      {"extract", "signatures of a store's tracklets", &run_extract},
+      {"score", "CMC and mAP from signatures", &run_score},
+      {"exchange", "time messages between ranks, for muster doctor", &run_exchange},
+  };
+  return run_program("muster", commands, std::vector<std::string>(values + 1, values + count));
+}

@@ -1,0 +1,202 @@
+#include "launcher/experiment_file.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <sstream>
+
+#include "common/atomic_file.h"
+#include "common/error.h"
+#include "launcher/nearest_name.h"
+
+namespace muster::launcher {
+namespace {
+
+using common::InputError;
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+using google::protobuf::TextFormat;
+
+std::vector<std::string> field_names(const Descriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
+  return names;
+}
+
+// The parts of `text` between double quotes.
+std::vector<std::string> quoted_parts(const std::string& text) {
+  std::vector<std::string> parts;
+  size_t open = text.find('"');
+  while (open != std::string::npos) {
+    const size_t close = text.find('"', open + 1);
+    if (close == std::string::npos) break;
+    parts.push_back(text.substr(open + 1, close - open - 1));
+    open = text.find('"', close + 1);
+  }
+  return parts;
+}
+
+// Collects every complaint of the parser. Unknown fields come as warnings, so that parsing goes on.
+class Complaints : public google::protobuf::io::ErrorCollector {
+ public:
+  explicit Complaints(const std::string& path) : path_(path) {}
+  void AddError(int line, int column, const std::string& message) override {
+    add(line, column, message);
+  }
+  void AddWarning(int line, int column, const std::string& message) override {
+    const std::vector<std::string> parts = quoted_parts(message);
+    if (message.find("has no field named") == std::string::npos || parts.size() < 2) {
+      add(line, column, message);
+      return;
+    }
+    const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(parts[0]);
+    add(line, column, "unknown field '" + parts[1] + "'; " +
+                          (type != nullptr ? name_hint(parts[1], field_names(*type)) : ""));
+  }
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  void add(int line, int column, const std::string& text) {
+    lines_.push_back(path_ + ":" + std::to_string(line + 1) + ":" + std::to_string(column + 1) +
+                     ": " + text);
+  }
+  const std::string path_;
+  std::vector<std::string> lines_;
+};
+
+const char* type_phrase(const FieldDescriptor& field) {
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return "a number";
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return "true or false";
+    case FieldDescriptor::CPPTYPE_UINT32:
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return "a whole number of at least 0";
+    case FieldDescriptor::CPPTYPE_INT32:
+    case FieldDescriptor::CPPTYPE_INT64:
+      return "a whole number";
+    default:
+      return "text";
+  }
+}
+
+std::string enum_names(const FieldDescriptor& field) {
+  std::string names;
+  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+    names += (i > 0 ? ", " : "") + field.enum_type()->value(i)->name();
+  }
+  return names;
+}
+
+void set_scalar(Message& message, const FieldDescriptor& field, const std::string& value,
+                const std::string& path) {
+  const Reflection& reflection = *message.GetReflection();
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+    if (field.is_repeated()) {
+      reflection.AddString(&message, &field, value);
+    } else {
+      reflection.SetString(&message, &field, value);
+    }
+    return;
+  }
+  // Protobuf logs its own complaint unless a collector listens.
+  Complaints complaints(path);
+  TextFormat::Parser parser;
+  parser.RecordErrorsTo(&complaints);
+  if (!parser.ParseFieldValueFromString(value, &field, &message)) {
+    const std::string expected = field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM
+                                     ? "one of " + enum_names(field)
+                                     : type_phrase(field);
+    throw InputError("--set " + path, "'" + value + "' is not " + expected);
+  }
+}
+
+void set_field(Message& message, const FieldDescriptor& field, const std::string& value,
+               const std::string& path) {
+  const Reflection& reflection = *message.GetReflection();
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    if (value == "off") {
+      reflection.ClearField(&message, &field);
+    } else if (value == "on") {
+      reflection.MutableMessage(&message, &field);
+    } else {
+      throw InputError("--set " + path, "is a group of settings: '" + value + "' is not on or off",
+                       "its fields are: " +
+                           name_hint("?", field_names(*field.message_type())).substr(7));
+    }
+    return;
+  }
+  reflection.ClearField(&message, &field);
+  if (!field.is_repeated()) {
+    set_scalar(message, field, value, path);
+    return;
+  }
+  std::istringstream items(value);
+  std::string item;
+  while (std::getline(items, item, ',')) set_scalar(message, field, item, path);
+}
+
+}  // namespace
+
+void apply_setting(proto::Experiment& experiment, const std::string& setting) {
+  const size_t equals = setting.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw InputError("--set", "'" + setting + "' is not path=value",
+                     "for example training.steps=100");
+  }
+  const std::string path = setting.substr(0, equals);
+  Message* message = &experiment;
+  std::istringstream names(path);
+  std::string name;
+  std::getline(names, name, '.');
+  for (;;) {
+    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(name);
+    if (field == nullptr) {
+      throw InputError("--set " + path, "unknown field '" + name + "'",
+                       name_hint(name, field_names(*message->GetDescriptor())));
+    }
+    if (!std::getline(names, name, '.')) {
+      set_field(*message, *field, setting.substr(equals + 1), path);
+      return;
+    }
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_repeated()) {
+      throw InputError("--set " + path, "'" + field->name() + "' has no fields of its own");
+    }
+    message = message->GetReflection()->MutableMessage(message, field);
+  }
+}
+
+proto::Experiment read_experiment(const std::string& path,
+                                  const std::vector<std::string>& settings) {
+  const std::string text = common::read_file(path);
+  proto::Experiment experiment;
+  Complaints complaints(path);
+  TextFormat::Parser parser;
+  parser.RecordErrorsTo(&complaints);
+  parser.AllowUnknownField(true);
+  const bool parsed = parser.ParseFromString(text, &experiment);
+  std::vector<std::string> problems = complaints.lines();
+  if (!parsed && problems.empty()) problems.push_back(path + ": cannot be parsed");
+  for (const std::string& setting : settings) {
+    try {
+      apply_setting(experiment, setting);
+    } catch (const InputError& failure) {
+      problems.emplace_back(failure.what());
+    }
+  }
+  if (!problems.empty()) {
+    std::string all;
+    for (const std::string& problem : problems) all += problem + "\n";
+    const size_t count = problems.size();
+    throw InputError("", all + std::to_string(count) + (count == 1 ? " problem" : " problems") +
+                             ", nothing was started");
+  }
+  return experiment;
+}
+
+}  // namespace muster::launcher

@@ -1,0 +1,19 @@
+// Experiment files: protobuf text, with all mistakes listed at once, and --set on top.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proto/experiment.pb.h"
+
+namespace muster::launcher {
+
+// Reads the file and applies `settings` ("path.to.field=value") in order. Throws InputError whose text has
+// one line per mistake: place, name, and the nearest right name.
+proto::Experiment read_experiment(const std::string& path,
+                                  const std::vector<std::string>& settings);
+
+// One "path=value". A repeated field takes a comma-separated list; a message takes "on" or "off".
+void apply_setting(proto::Experiment& experiment, const std::string& setting);
+
+}  // namespace muster::launcher

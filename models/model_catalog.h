@@ -1,0 +1,29 @@
+// Every network by name.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/model.h"
+#include "proto/experiment.pb.h"
+
+namespace muster::models {
+
+struct ModelEntry {
+  std::string name;
+  std::string summary;  // paper and title, one line
+  proto::Model::NetworkCase network_case;
+  // `identities` classes; 0 builds no classifier. Weights are a function of `seed` and their names.
+  std::unique_ptr<Model> (*create)(const proto::Model& options, int64_t identities, uint64_t seed);
+};
+
+const std::vector<ModelEntry>& model_catalog();
+
+// The entry `options` choose. Throws InputError naming the known networks if none is chosen.
+const ModelEntry& model_entry(const proto::Model& options);
+
+std::unique_ptr<Model> create_stsrn(const proto::Model& options, int64_t identities, uint64_t seed);
+
+}  // namespace muster::models

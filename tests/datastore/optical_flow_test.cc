@@ -1,0 +1,179 @@
+#include "datastore/optical_flow.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "common/error.h"
+#include "common/keyed_random.h"
+
+namespace muster::datastore {
+namespace {
+
+using Texture = std::function<double(double x, double y)>;
+
+Image grey_image(int height, int width, const Texture& texture) {
+  Image image{height, width, {}};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const double level = std::clamp(texture(x, y), 0.0, 255.0);
+      image.rgb.insert(image.rgb.end(), 3, static_cast<uint8_t>(std::lround(level)));
+    }
+  }
+  return image;
+}
+
+Image noise_image(int height, int width, uint64_t seed) {
+  common::KeyedRandom random(seed);
+  Image image{height, width, std::vector<uint8_t>(size_t(height) * width * 3)};
+  for (uint8_t& value : image.rgb) value = static_cast<uint8_t>(random.below(256));
+  return image;
+}
+
+Texture moved(Texture texture, double right, double down) {
+  return [=](double x, double y) { return texture(x - right, y - down); };
+}
+
+double waves(double x, double y) {
+  return 128 + 50 * std::sin(0.35 * x + 0.1 * y) + 50 * std::sin(0.3 * y - 0.12 * x + 1);
+}
+
+// The definition, pixel by pixel, with real convolutions and a closed form for the eigenvectors.
+class NaiveFlow {
+ public:
+  NaiveFlow(const Image& previous, const Image& current) : previous_(previous), current_(current) {}
+
+  std::pair<double, double> at(int y, int x, double threshold) const {
+    double xx = 0, xy = 0, yy = 0, xt = 0, yt = 0;
+    const double kernel[5] = {1 / 16.0, 4 / 16.0, 6 / 16.0, 4 / 16.0, 1 / 16.0};
+    for (int j = -2; j <= 2; ++j) {
+      for (int i = -2; i <= 2; ++i) {
+        const int row = clamped_row(y + j), column = clamped_column(x + i);
+        const double weight = kernel[j + 2] * kernel[i + 2];
+        const double gx = gradient(row, column, 0, 1), gy = gradient(row, column, 1, 0);
+        const double gt = grey(current_, row, column) - grey(previous_, row, column);
+        xx += weight * gx * gx, xy += weight * gx * gy, yy += weight * gy * gy;
+        xt += weight * gx * gt, yt += weight * gy * gt;
+      }
+    }
+    const double radius = std::sqrt((xx - yy) * (xx - yy) / 4 + xy * xy);
+    const double larger = (xx + yy) / 2 + radius, smaller = (xx + yy) / 2 - radius;
+    if (larger < threshold) return {0, 0};
+    if (smaller >= threshold) {
+      const double determinant = xx * yy - xy * xy;
+      return {-(yy * xt - xy * yt) / determinant, -(xx * yt - xy * xt) / determinant};
+    }
+    const double angle = 0.5 * std::atan2(2 * xy, xx - yy);
+    const double along = -(std::cos(angle) * xt + std::sin(angle) * yt) / larger;
+    return {along * std::cos(angle), along * std::sin(angle)};
+  }
+
+ private:
+  int clamped_row(int y) const { return std::clamp(y, 0, current_.height - 1); }
+  int clamped_column(int x) const { return std::clamp(x, 0, current_.width - 1); }
+  double grey(const Image& image, int y, int x) const {
+    const uint8_t* rgb = &image.rgb[(size_t(clamped_row(y)) * image.width + clamped_column(x)) * 3];
+    return std::floor((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]) / 1000.0 + 0.5);
+  }
+  double gradient(int y, int x, int down, int right) const {
+    const double kernel[5] = {-1 / 12.0, 8 / 12.0, 0, -8 / 12.0, 1 / 12.0};
+    double sum = 0;
+    for (int k = -2; k <= 2; ++k)
+      sum += kernel[k + 2] * grey(current_, y - k * down, x - k * right);
+    return sum;
+  }
+  const Image &previous_, &current_;
+};
+
+void expect_equal_to_naive(const Image& previous, const Image& current, double threshold) {
+  const FlowField flow = lucas_kanade_flow(previous, current, threshold);
+  const NaiveFlow naive(previous, current);
+  for (int y = 0; y < flow.height; ++y) {
+    for (int x = 0; x < flow.width; ++x) {
+      const auto [horizontal, vertical] = naive.at(y, x, threshold);
+      const float* vector = &flow.vectors[(size_t(y) * flow.width + x) * 2];
+      ASSERT_NEAR(vector[0], horizontal, 1e-5 * (1 + std::abs(horizontal))) << y << "," << x;
+      ASSERT_NEAR(vector[1], vertical, 1e-5 * (1 + std::abs(vertical))) << y << "," << x;
+    }
+  }
+}
+
+TEST(OpticalFlow, EqualsThePixelByPixelDefinition) {
+  for (const auto& [height, width] : {std::pair{17, 23}, {1, 1}, {1, 9}, {3, 2}}) {
+    expect_equal_to_naive(noise_image(height, width, 1), noise_image(height, width, 2),
+                          kNoiseReductionThreshold);
+  }
+  const Image first = grey_image(40, 31, waves), second = grey_image(40, 31, moved(waves, .5, .3));
+  // The high thresholds send part of the pixels, then all, through normal flow and zero.
+  for (const double threshold : {kNoiseReductionThreshold, 20.0, 100.0, 1e6}) {
+    expect_equal_to_naive(first, second, threshold);
+  }
+}
+
+TEST(OpticalFlow, MotionRightAndDownIsPositive) {
+  const FlowField flow =
+      lucas_kanade_flow(grey_image(128, 64, waves), grey_image(128, 64, moved(waves, 0.5, 0.3)));
+  double horizontal = 0, vertical = 0;
+  for (size_t pixel = 0; pixel < flow.vectors.size() / 2; ++pixel) {
+    horizontal += flow.vectors[2 * pixel];
+    vertical += flow.vectors[2 * pixel + 1];
+  }
+  EXPECT_NEAR(horizontal / (128 * 64), 0.5, 0.05);
+  EXPECT_NEAR(vertical / (128 * 64), 0.3, 0.03);
+}
+
+TEST(OpticalFlow, IsZeroWithoutMotionOrTexture) {
+  const Image noise = noise_image(32, 16, 3);
+  for (const float value : lucas_kanade_flow(noise, noise).vectors) EXPECT_EQ(value, 0);
+  const Image dark = grey_image(32, 16, [](double, double) { return 40; });
+  const Image bright = grey_image(32, 16, [](double, double) { return 90; });
+  for (const float value : lucas_kanade_flow(dark, bright).vectors) EXPECT_EQ(value, 0);
+}
+
+TEST(OpticalFlow, AnEdgeThatMovesDiagonallyShowsOnlyItsNormalMotion) {
+  const Texture edge = [](double x, double) { return 128 + 100 * std::tanh((x - 16) / 4); };
+  const FlowField flow =
+      lucas_kanade_flow(grey_image(24, 32, edge), grey_image(24, 32, moved(edge, 0.5, 0.7)));
+  for (int y = 0; y < 24; ++y) {
+    const float* vector = &flow.vectors[(size_t(y) * 32 + 16) * 2];
+    EXPECT_NEAR(vector[0], 0.5, 0.05);
+    EXPECT_EQ(vector[1], 0);
+  }
+}
+
+TEST(OpticalFlow, FramesOfDifferentSizesAreRefused) {
+  EXPECT_THROW(lucas_kanade_flow(noise_image(8, 4, 1), noise_image(4, 8, 1)),
+               common::RequirementError);
+}
+
+TEST(QuantisedFlow, ErrorIsAtMostHalfAStepAndLargeMotionIsClamped) {
+  FlowField flow{1, 402, {}};
+  for (int step = 0; step < 402; ++step) {
+    flow.vectors.push_back(-20 + 0.0997f * step);
+    flow.vectors.push_back(step % 2 ? 1000.0f : -20.5f);
+  }
+  const std::vector<int8_t> stored = quantised_flow(flow, 1, 402);
+  for (size_t column = 0; column < 402; ++column) {
+    if (flow.vectors[2 * column] > 20) continue;
+    EXPECT_NEAR(stored[2 * column] * kFlowScale, flow.vectors[2 * column], kFlowScale / 2 + 1e-5);
+    EXPECT_EQ(stored[2 * column + 1], column % 2 ? 127 : -127);
+  }
+}
+
+TEST(QuantisedFlow, ResamplesByAreaAndKeepsPixelsOfTheOriginalFrame) {
+  FlowField flow{2, 4, {0, 8, 2, 8, 10, -4, 10, -4, 4, 8, 6, 8, 10, -4, 10, -4}};
+  const std::vector<int8_t> stored = quantised_flow(flow, 1, 2);
+  const auto steps = [](double pixels) {
+    return static_cast<int>(std::lround(pixels / kFlowScale));
+  };
+  ASSERT_EQ(stored.size(), 4u);
+  EXPECT_EQ(stored[0], steps(3));
+  EXPECT_EQ(stored[1], steps(8));
+  EXPECT_EQ(stored[2], steps(10));
+  EXPECT_EQ(stored[3], steps(-4));
+}
+
+}  // namespace
+}  // namespace muster::datastore

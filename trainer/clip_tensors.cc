@@ -1,0 +1,43 @@
+#include "trainer/clip_tensors.h"
+
+#include <ATen/ATen.h>
+
+#include "common/error.h"
+
+namespace muster::trainer {
+
+datastore::ClipFormat clip_format(const models::InputFormat& input) {
+  datastore::ClipFormat format;
+  format.resize_height = input.resize_height;
+  format.resize_width = input.resize_width;
+  format.crop_height = input.crop_height;
+  format.crop_width = input.crop_width;
+  format.flow = input.flow;
+  return format;
+}
+
+models::ModelInput model_input(const std::vector<float>& values, int64_t clips, int64_t frames,
+                               const datastore::ClipFormat& format, at::ScalarType type) {
+  const std::vector<int64_t> shape = {clips, frames, format.channels(), format.crop_height,
+                                      format.crop_width};
+  at::Tensor all = at::empty(shape, at::TensorOptions(at::kFloat));
+  MUSTER_REQUIRE(all.numel(), ==, static_cast<int64_t>(values.size()));
+  std::copy(values.begin(), values.end(), all.data_ptr<float>());
+  all = all.to(type);
+  models::ModelInput input;
+  input.clips = all.narrow(2, 0, 3);
+  if (format.flow) input.flow = all.narrow(2, 3, 2);
+  return input;
+}
+
+at::Tensor label_tensor(const datastore::LoadedBatch& batch) {
+  at::Tensor labels =
+      at::empty({batch.share.end - batch.share.begin}, at::TensorOptions(at::kLong));
+  for (int64_t clip = batch.share.begin; clip < batch.share.end; ++clip) {
+    labels.data_ptr<int64_t>()[clip - batch.share.begin] =
+        batch.global[static_cast<size_t>(clip)].label;
+  }
+  return labels;
+}
+
+}  // namespace muster::trainer

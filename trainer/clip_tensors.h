@@ -1,0 +1,19 @@
+// The only bridge from loaded clips to tensors.
+#pragma once
+
+#include "datastore/clip_loader.h"
+#include "models/model.h"
+
+namespace muster::trainer {
+
+datastore::ClipFormat clip_format(const models::InputFormat& input);
+
+// Clips [clips, frames, channels, height, width] as the loader laid them out; splits colour from flow.
+// The values are copied.
+models::ModelInput model_input(const std::vector<float>& values, int64_t clips, int64_t frames,
+                               const datastore::ClipFormat& format, at::ScalarType type);
+
+// Labels of this rank's clips, int64 [clips].
+at::Tensor label_tensor(const datastore::LoadedBatch& batch);
+
+}  // namespace muster::trainer

@@ -1,0 +1,157 @@
+#include "trainer/feature_extraction.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <numeric>
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "common/version.h"
+#include "datastore/clip_loader.h"
+#include "datastore/ordered_parallel.h"
+#include "datastore/protocol.h"
+#include "models/model_catalog.h"
+#include "models/safetensors.h"
+#include "trainer/clip_tensors.h"
+#include "trainer/rank_tensors.h"
+
+namespace muster::trainer {
+namespace {
+
+using datastore::ClipFormat;
+using datastore::ClipTransform;
+using datastore::StoredTracklet;
+using datastore::TrackletStore;
+
+// The windows and flips every tracklet is seen through.
+std::vector<ClipTransform> variants_of(const proto::Extraction& settings,
+                                       const ClipFormat& format) {
+  constexpr int kMaxCrops = 8;
+  if (settings.crops() < 1 || settings.crops() > kMaxCrops) {
+    throw common::InputError("extraction.crops",
+                             std::to_string(settings.crops()) + " is not in 1 to 8");
+  }
+  if (settings.max_frames() < 1) {
+    throw common::InputError("extraction.max_frames",
+                             std::to_string(settings.max_frames()) + " is not positive");
+  }
+  std::vector<ClipTransform> variants;
+  for (int crop = 1; crop <= settings.crops(); ++crop) {
+    const auto offset = [&](int slack) {
+      return settings.crops() == 1 ? slack / 2 : slack * crop / settings.crops();
+    };
+    ClipTransform transform;
+    transform.crop_y = offset(format.resize_height - format.crop_height);
+    transform.crop_x = offset(format.resize_width - format.crop_width);
+    variants.push_back(transform);
+    if (settings.flip()) {
+      transform.flip = true;
+      variants.push_back(transform);
+    }
+  }
+  return variants;
+}
+
+// [variants, frames, channels, height, width] of one tracklet.
+std::vector<float> tracklet_values(const TrackletStore& store, const StoredTracklet& tracklet,
+                                   int frames, const ClipFormat& format,
+                                   const std::vector<ClipTransform>& variants) {
+  std::vector<int32_t> indices(static_cast<size_t>(frames));
+  std::iota(indices.begin(), indices.end(), 0);
+  const datastore::StoredClip clip = datastore::read_clip(store, tracklet, indices, format.flow);
+  const size_t clip_values = indices.size() * static_cast<size_t>(format.channels()) *
+                             format.crop_height * format.crop_width;
+  std::vector<float> values(variants.size() * clip_values);
+  for (size_t i = 0; i < variants.size(); ++i) {
+    datastore::apply_clip_transform(clip, format, variants[i], values.data() + i * clip_values);
+  }
+  return values;
+}
+
+std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
+  auto model = models::model_entry(run.experiment.model())
+                   .create(run.experiment.model(), run.facts.identities, 0);
+  models::load_parameters(model->parameters(), models::read_safetensors(run.weights).tensors,
+                          run.weights.string());
+  return model;
+}
+
+std::map<std::string, std::string> provenance_of(const ExtractionRequest& request,
+                                                 const TrackletStore& store) {
+  return {{"method", models::model_entry(request.run.experiment.model()).name},
+          {"train_store", request.run.facts.train_store},
+          {"test_store", request.store_name},
+          {"train_synthetic", request.run.facts.synthetic ? "true" : "false"},
+          {"test_synthetic", store.manifest().facts.synthetic ? "true" : "false"},
+          {"train_store_sha256", request.run.facts.store_hash},
+          {"test_store_sha256", datastore::manifest_hash(request.store_directory)},
+          {"checkpoint", request.run.weights.string()},
+          {"checkpoint_sha256", common::sha256_of_file(request.run.weights)},
+          {"split", std::to_string(request.run.experiment.data().split())},
+          {"protocol", request.protocol.empty()
+                           ? datastore::default_protocol(store.manifest().facts.layout)
+                           : request.protocol},
+          {"commit", common::commit()}};
+}
+
+}  // namespace
+
+FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress) {
+  const TrackletStore store(request.store_directory);
+  const std::unique_ptr<models::Model> model = load_model(request.run);
+  const ClipFormat format = clip_format(model->input_format());
+  const std::vector<ClipTransform> variants = variants_of(request.extraction, format);
+  const proto::Data& data = request.run.experiment.data();
+  const std::vector<int32_t> roles =
+      datastore::assign_roles(store, {request.protocol, data.split(), data.split_seed()});
+  std::vector<size_t> wanted;
+  for (size_t row = 0; row < roles.size(); ++row) {
+    if ((roles[row] & request.roles) != 0) wanted.push_back(row);
+  }
+  if (wanted.empty()) {
+    throw common::InputError(request.store_directory.string(),
+                             "has no tracklet of the wanted roles under this protocol");
+  }
+  if (format.flow && store.manifest().geometry.flow_height == 0) {
+    throw common::InputError(request.store_directory.string(),
+                             "has no optical flow, the network needs it",
+                             "ingest it with --flow lucas-kanade");
+  }
+  FeatureTable table;
+  table.rows = static_cast<int64_t>(wanted.size());
+  table.variants = static_cast<int64_t>(variants.size());
+  table.facts = provenance_of(request, store);
+  const auto communicator = create_single_communicator();
+  CommunicatorStatisticsExchange statistics(*communicator);
+  const at::NoGradGuard no_gradients;
+  progress.begin("extracting " + request.store_name, "tracklets", table.rows);
+  const auto frames_of = [&](size_t i) {
+    return std::min(store.tracklets()[wanted[i]].length, request.extraction.max_frames());
+  };
+  datastore::ordered_parallel(
+      wanted.size(), request.threads,
+      [&](size_t i) {
+        return tracklet_values(store, store.tracklets()[wanted[i]], frames_of(i), format, variants);
+      },
+      [&](size_t i, const std::vector<float>& values) {
+        models::ForwardContext context;
+        context.statistics = &statistics;
+        const models::ModelOutput output =
+            model->forward(model_input(values, table.variants, frames_of(i), format, at::kFloat),
+                           context);
+        const at::Tensor features = output.signature.at("features").contiguous();
+        table.features = features.size(1);
+        table.values.insert(table.values.end(), features.data_ptr<float>(),
+                            features.data_ptr<float>() + features.numel());
+        const StoredTracklet& tracklet = store.tracklets()[wanted[i]];
+        table.identity.push_back(tracklet.identity);
+        table.camera.push_back(tracklet.camera);
+        table.role.push_back(roles[wanted[i]]);
+        progress.advance(static_cast<int64_t>(i) + 1);
+      });
+  progress.end();
+  return table;
+}
+
+}  // namespace muster::trainer

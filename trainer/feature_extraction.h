@@ -1,0 +1,30 @@
+// Signatures of a store's tracklets under a trained network.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "common/progress_sink.h"
+#include "proto/experiment.pb.h"
+#include "trainer/feature_file.h"
+#include "trainer/run_directory.h"
+
+namespace muster::trainer {
+
+struct ExtractionRequest {
+  FinishedRun run;
+  proto::Extraction extraction;
+  std::string store_name;
+  std::filesystem::path store_directory;
+  std::string protocol;   // empty: the layout's own
+  int32_t roles = 0;      // datastore::Role bits that are wanted
+  int threads = 1;        // that decode; the network uses as many of its own
+};
+
+// Rows in the store's order: every tracklet with one of the wanted roles. Each tracklet passes through the
+// network whole (its first max_frames frames) once per variant (crop x flip). Throws InputError if nothing
+// is wanted or the weights do not fit.
+FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
+
+}  // namespace muster::trainer

@@ -1,0 +1,139 @@
+#include "trainer/rank_tensors.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <numeric>
+
+#include "common/error.h"
+
+namespace muster::trainer {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+// Elements per rank, from rows per rank.
+std::vector<int64_t> element_counts(const at::Tensor& rows, const std::vector<int64_t>& counts) {
+  int64_t per_row = 1;
+  for (int64_t axis = 1; axis < rows.dim(); ++axis) per_row *= rows.size(axis);
+  std::vector<int64_t> elements;
+  for (const int64_t count : counts) elements.push_back(count * per_row);
+  return elements;
+}
+
+struct GatherRows : Function<GatherRows> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& local,
+                            const std::vector<int64_t>& counts, Communicator* communicator) {
+    context->saved_data["counts"] = counts;
+    context->saved_data["communicator"] = reinterpret_cast<int64_t>(communicator);
+    context->saved_data["rows"] = local.size(0);
+    return gather_constant_rows(local, counts, *communicator);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto counts = context->saved_data["counts"].toIntVector();
+    auto* communicator =
+        reinterpret_cast<Communicator*>(context->saved_data["communicator"].toInt());
+    const at::Tensor all = gradients[0].contiguous();
+    std::vector<int64_t> shape = all.sizes().vec();
+    shape[0] = context->saved_data["rows"].toInt();
+    at::Tensor local = at::empty(shape, all.options());
+    communicator->reduce_scatter_sum(all.data_ptr(), local.data_ptr(), element_counts(all, counts),
+                                     element_type(all));
+    return {local, at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor summed_copy(const at::Tensor& value, Communicator& communicator) {
+  at::Tensor sum = value.detach().clone(at::MemoryFormat::Contiguous);
+  communicator.all_reduce_sum(sum.data_ptr(), sum.numel(), element_type(sum))->wait();
+  return sum;
+}
+
+struct SumOverRanks : Function<SumOverRanks> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& local,
+                            Communicator* communicator) {
+    context->saved_data["communicator"] = reinterpret_cast<int64_t>(communicator);
+    return summed_copy(local, *communicator);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    auto* communicator =
+        reinterpret_cast<Communicator*>(context->saved_data["communicator"].toInt());
+    return {summed_copy(gradients[0], *communicator), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+ElementType element_type(const at::Tensor& tensor) {
+  if (tensor.scalar_type() == at::kFloat) return ElementType::kFloat32;
+  if (tensor.scalar_type() == at::kLong) return ElementType::kInt64;
+  MUSTER_REQUIRE(at::toString(tensor.scalar_type()), ==, std::string("Double"));
+  return ElementType::kFloat64;
+}
+
+at::Tensor gather_constant_rows(const at::Tensor& local, const std::vector<int64_t>& counts,
+                                Communicator& communicator) {
+  MUSTER_REQUIRE(static_cast<int>(counts.size()), ==, communicator.size());
+  MUSTER_REQUIRE(local.size(0), ==, counts[static_cast<size_t>(communicator.rank())]);
+  const at::Tensor rows = local.contiguous();
+  std::vector<int64_t> shape = rows.sizes().vec();
+  shape[0] = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  at::Tensor all = at::empty(shape, rows.options());
+  communicator.all_gather(rows.data_ptr(), all.data_ptr(), element_counts(rows, counts),
+                          element_type(rows));
+  return all;
+}
+
+at::Tensor gather_rows(const at::Tensor& local, const std::vector<int64_t>& counts,
+                       Communicator& communicator) {
+  return GatherRows::apply(local, counts, &communicator);
+}
+
+at::Tensor CommunicatorStatisticsExchange::sum(const at::Tensor& local) {
+  return SumOverRanks::apply(local, &communicator_);
+}
+
+double reduce_gradients(const models::NamedTensors& parameters, int64_t bucket_bytes,
+                        Communicator& communicator) {
+  struct Bucket {
+    std::vector<at::Tensor> gradients;
+    at::Tensor flat;
+    std::unique_ptr<PendingOperation> pending;
+  };
+  std::vector<Bucket> buckets;
+  int64_t filled_bytes = bucket_bytes;
+  for (auto item = parameters.rbegin(); item != parameters.rend(); ++item) {
+    at::Tensor parameter = item->second;
+    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
+    const int64_t bytes = parameter.numel() * static_cast<int64_t>(parameter.element_size());
+    if (filled_bytes + bytes > bucket_bytes) {
+      buckets.emplace_back();
+      filled_bytes = 0;
+    }
+    buckets.back().gradients.push_back(parameter.grad());
+    filled_bytes += bytes;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  for (Bucket& bucket : buckets) {
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& gradient : bucket.gradients) flat.push_back(gradient.flatten());
+    bucket.flat = at::cat(flat);
+    bucket.pending = communicator.all_reduce_sum(bucket.flat.data_ptr(), bucket.flat.numel(),
+                                                 element_type(bucket.flat));
+  }
+  for (Bucket& bucket : buckets) {
+    bucket.pending->wait();
+    int64_t offset = 0;
+    for (at::Tensor& gradient : bucket.gradients) {
+      gradient.copy_(bucket.flat.narrow(0, offset, gradient.numel()).view_as(gradient));
+      offset += gradient.numel();
+    }
+  }
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace muster::trainer

@@ -1,0 +1,169 @@
+#include "trainer/run_directory.h"
+
+#include <google/protobuf/text_format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/atomic_file.h"
+#include "common/canonical_message.h"
+#include "common/error.h"
+#include "common/sha256.h"
+#include "common/version.h"
+#include "models/safetensors.h"
+
+namespace muster::trainer {
+namespace fs = std::filesystem;
+using common::InputError;
+using nlohmann::json;
+
+namespace {
+
+constexpr char kResultName[] = "result.json";
+
+json provenance(const TrainingFacts& facts) {
+  char host[256] = "unknown";
+  ::gethostname(host, sizeof(host) - 1);
+  return {{"train_store", facts.train_store},
+          {"store_directory", facts.store_directory},
+          {"store_manifest_sha256", facts.store_hash},
+          {"synthetic", facts.synthetic},
+          {"identities", facts.identities},
+          {"ranks", facts.ranks},
+          {"machine", host},
+          {"version", common::version()},
+          {"commit", common::commit()}};
+}
+
+std::string checkpoint_name(int64_t step) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "step-%08lld", static_cast<long long>(step));
+  return name;
+}
+
+// Renames an unfinished run out of the way; nothing is deleted.
+void set_aside(const fs::path& path) {
+  for (int number = 1;; ++number) {
+    const fs::path aside = path.string() + ".unfinished-" + std::to_string(number);
+    if (fs::exists(aside)) continue;
+    fs::rename(path, aside);
+    return;
+  }
+}
+
+json parse_json_file(const fs::path& path) {
+  try {
+    return json::parse(common::read_file(path));
+  } catch (const json::exception& failure) {
+    throw InputError(path.string(), std::string("is damaged: ") + failure.what(),
+                     "train again into another --run directory");
+  }
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experiment,
+                           const TrainingFacts& facts)
+    : path_(path), facts_(facts) {
+  if (is_finished_run(path)) {
+    throw InputError(path.string(), "already holds a finished run", "choose another --run");
+  }
+  std::error_code failure;
+  if (fs::exists(path / "spec.textproto", failure)) {
+    set_aside(path);
+  } else {
+    common::require_new_directory(path, "choose another --run");
+  }
+  fs::create_directories(path / "checkpoints", failure);
+  if (failure) throw common::SystemError(path.string(), "cannot be created: " + failure.message());
+  common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
+  common::write_file_atomically(path / "provenance.json", provenance(facts).dump(1) + "\n");
+  progress_.open(path / "progress.jsonl");
+}
+
+void RunDirectory::append_progress(const common::StepReport& report,
+                                   const std::string& batch_hash) {
+  const common::PhaseSeconds& phase = report.phase_seconds;
+  const json line = {{"step", report.step},
+                     {"loss", report.loss},
+                     {"losses", report.losses},
+                     {"statistics", report.statistics},
+                     {"batch", batch_hash},
+                     {"learning_rate", report.learning_rate},
+                     {"gradient_norm", report.gradient_norm},
+                     {"clips_per_second", report.global_clips / report.step_seconds},
+                     {"phase_seconds",
+                      {{"data_wait", phase.data_wait},
+                       {"forward", phase.forward},
+                       {"loss", phase.loss},
+                       {"backward", phase.backward},
+                       {"communication_exposed", phase.communication_exposed},
+                       {"optimizer", phase.optimizer}}}};
+  progress_ << line.dump() << '\n' << std::flush;
+  if (!progress_) {
+    throw common::SystemError((path_ / "progress.jsonl").string(), "cannot be written",
+                              "is the disk full?");
+  }
+}
+
+void RunDirectory::write_checkpoint(int64_t step, const models::NamedTensors& parameters) {
+  const fs::path target = path_ / "checkpoints" / checkpoint_name(step);
+  const fs::path temporary = common::temporary_name_beside(target);
+  std::error_code failure;
+  fs::create_directory(temporary, failure);
+  if (failure) throw common::SystemError(target.string(), "cannot be created: " + failure.message());
+  try {
+    models::write_safetensors(temporary / "model.safetensors", parameters,
+                              {{"format", "pt"}, {"producer", "muster"}});
+    const json state = {{"step", step}, {"identities", facts_.identities}};
+    common::write_file_atomically(temporary / "state.json", state.dump(1) + "\n");
+    common::publish_file(temporary, target);
+  } catch (...) {
+    fs::remove_all(temporary, failure);
+    throw;
+  }
+}
+
+void RunDirectory::write_result(const common::StepReport& last, double seconds) {
+  const json result = {{"step", last.step},
+                       {"loss", last.loss},
+                       {"losses", last.losses},
+                       {"seconds", seconds},
+                       {"checkpoint", checkpoint_name(last.step)}};
+  common::write_file_atomically(path_ / kResultName, result.dump(1) + "\n");
+}
+
+bool is_finished_run(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path / kResultName, ignored);
+}
+
+FinishedRun read_finished_run(const fs::path& path) {
+  if (!is_finished_run(path)) {
+    throw InputError(path.string(), "holds no finished run (no result.json)",
+                     "train first: muster train --run " + path.string());
+  }
+  FinishedRun run;
+  const json result = parse_json_file(path / kResultName);
+  const json facts = parse_json_file(path / "provenance.json");
+  try {
+    result.at("step").get_to(run.step);
+    run.weights = path / "checkpoints" / result.at("checkpoint").get<std::string>() /
+                  "model.safetensors";
+    facts.at("train_store").get_to(run.facts.train_store);
+    facts.at("store_directory").get_to(run.facts.store_directory);
+    facts.at("store_manifest_sha256").get_to(run.facts.store_hash);
+    facts.at("synthetic").get_to(run.facts.synthetic);
+    facts.at("identities").get_to(run.facts.identities);
+    facts.at("ranks").get_to(run.facts.ranks);
+  } catch (const json::exception& failure) {
+    throw InputError(path.string(), std::string("has a damaged record: ") + failure.what());
+  }
+  const fs::path spec = path / "spec.textproto";
+  if (!google::protobuf::TextFormat::ParseFromString(common::read_file(spec), &run.experiment)) {
+    throw InputError(spec.string(), "cannot be parsed");
+  }
+  return run;
+}
+
+}  // namespace muster::trainer

@@ -1,0 +1,83 @@
+#include "trainer/scoring.h"
+
+#include <ATen/ATen.h>
+
+#include "common/error.h"
+#include "datastore/protocol.h"
+
+namespace muster::trainer {
+namespace {
+
+constexpr int64_t kQueryBlock = 64;
+
+std::vector<int64_t> rows_with(const FeatureTable& table, int32_t roles) {
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < table.rows; ++row) {
+    if ((table.role[static_cast<size_t>(row)] & roles) != 0) rows.push_back(row);
+  }
+  return rows;
+}
+
+// [variants, rows, features], unit length per vector for the cosine.
+at::Tensor selected(const FeatureTable& table, const std::vector<int64_t>& rows,
+                    proto::Metric metric) {
+  const at::Tensor all = at::from_blob(const_cast<float*>(table.values.data()),
+                                       {table.rows, table.variants, table.features}, at::kFloat);
+  const at::Tensor index = at::tensor(rows, at::kLong);
+  const at::Tensor values = all.index_select(0, index).transpose(0, 1).contiguous();
+  if (metric != proto::COSINE) return values;
+  return values / values.norm(2, 2, true).clamp_min(1e-12);
+}
+
+// [queries, gallery] of a block. Both metrics rank by a Euclidean distance: on unit vectors it orders as
+// the cosine does.
+at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
+  return at::cdist(queries, gallery, 2.0, 2 /* never the matrix trick: it loses small distances */)
+      .sum(0)
+      .contiguous();
+}
+
+}  // namespace
+
+RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
+                    int64_t* gallery_size, common::ProgressSink& progress) {
+  if (queries.variants != gallery.variants || queries.features != gallery.features) {
+    throw common::InputError("--gallery-features",
+                             "has vectors of another shape than --features");
+  }
+  const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
+  const std::vector<int64_t> gallery_rows =
+      rows_with(gallery, datastore::kRoleGallery | datastore::kRoleDistractor);
+  if (query_rows.empty()) throw common::InputError("--features", "has no row with the query role");
+  if (gallery_rows.empty()) throw common::InputError("features", "have no row with the gallery role");
+  std::vector<GalleryItem> items;
+  for (const int64_t row : gallery_rows) {
+    const auto index = static_cast<size_t>(row);
+    items.push_back({gallery.identity[index], gallery.camera[index],
+                     (gallery.role[index] & datastore::kRoleJunk) != 0});
+  }
+  RankingMetrics metrics(std::move(items));
+  *gallery_size = static_cast<int64_t>(gallery_rows.size());
+  const at::Tensor gallery_values = selected(gallery, gallery_rows, metric);
+  progress.begin("scoring", "queries", static_cast<int64_t>(query_rows.size()));
+  for (size_t first = 0; first < query_rows.size(); first += kQueryBlock) {
+    const size_t last = std::min(query_rows.size(), first + kQueryBlock);
+    const std::vector<int64_t> block(query_rows.begin() + static_cast<long>(first),
+                                     query_rows.begin() + static_cast<long>(last));
+    const at::Tensor rows = distances(selected(queries, block, metric), gallery_values);
+    for (size_t i = 0; i < block.size(); ++i) {
+      const auto index = static_cast<size_t>(block[i]);
+      metrics.add_query(queries.identity[index], queries.camera[index],
+                        rows[static_cast<int64_t>(i)].data_ptr<float>());
+    }
+    progress.advance(static_cast<int64_t>(last));
+  }
+  progress.end();
+  RankingResult result = metrics.result();
+  if (result.queries == 0) {
+    throw common::InputError("--features", "no query has a match in the gallery");
+  }
+  return result;
+}
+
+}  // namespace muster::trainer

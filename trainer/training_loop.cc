@@ -1,0 +1,225 @@
+#include "trainer/training_loop.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "common/error.h"
+#include "datastore/clip_loader.h"
+#include "datastore/protocol.h"
+#include "models/model_catalog.h"
+#include "trainer/clip_tensors.h"
+#include "trainer/loss_terms.h"
+#include "trainer/optimizer_setup.h"
+#include "trainer/rank_tensors.h"
+
+namespace muster::trainer {
+namespace {
+
+constexpr int64_t kBucketBytes = int64_t{4} << 20;
+
+class Stopwatch {
+ public:
+  // Seconds since the last lap.
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+void demand_positive(int64_t value, const std::string& field) {
+  if (value <= 0) {
+    throw common::InputError(field, std::to_string(value) + " is not positive");
+  }
+}
+
+datastore::BatchOptions batch_options(const proto::Training& training) {
+  demand_positive(training.batch().identities(), "training.batch.identities");
+  demand_positive(training.batch().clips(), "training.batch.clips");
+  demand_positive(training.batch().frames(), "training.batch.frames");
+  demand_positive(training.loader_threads(), "training.loader_threads");
+  demand_positive(training.prefetch_batches(), "training.prefetch_batches");
+  if (training.steps() < 0) {
+    throw common::InputError("training.steps", std::to_string(training.steps()) + " is negative");
+  }
+  datastore::BatchOptions options;
+  options.seed = training.seed();
+  options.identities = training.batch().identities();
+  options.clips = training.batch().clips();
+  options.frames = training.batch().frames();
+  options.random_crop = training.augmentation().crop();
+  options.random_flip = training.augmentation().flip();
+  return options;
+}
+
+datastore::ProtocolOptions protocol_options(const proto::Experiment& experiment) {
+  datastore::ProtocolOptions options;
+  options.name = "random-half";
+  options.split = experiment.data().split();
+  options.split_seed = experiment.data().split_seed();
+  return options;
+}
+
+class Trainer {
+ public:
+  Trainer(const TrainingRequest& request, Communicator& communicator,
+          common::ProgressSink& progress)
+      : experiment_(request.experiment),
+        communicator_(communicator),
+        progress_(progress),
+        statistics_(communicator),
+        store_(request.store_directory),
+        // A model without classes tells the input format that the planner needs.
+        format_(clip_format(
+            models::model_entry(experiment_.model()).create(experiment_.model(), 0, 0)
+                ->input_format())),
+        planner_(store_, datastore::assign_roles(store_, protocol_options(experiment_)), format_,
+                 batch_options(experiment_.training())),
+        model_(models::model_entry(experiment_.model())
+                   .create(experiment_.model(), planner_.identity_count(),
+                           experiment_.training().seed())),
+        type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
+    model_->to(type_);
+    parameters_ = model_->parameters();
+    update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
+    facts_.train_store = request.train_store;
+    facts_.store_directory = request.store_directory.string();
+    facts_.store_hash = datastore::manifest_hash(request.store_directory);
+    facts_.synthetic = store_.manifest().facts.synthetic;
+    facts_.identities = planner_.identity_count();
+    facts_.ranks = communicator.size();
+  }
+
+  void run(const std::filesystem::path& directory) {
+    if (communicator_.rank() == 0) record_.emplace(directory, experiment_, facts_);
+    const int64_t steps = experiment_.training().steps();
+    common::StepReport last;
+    Stopwatch whole;
+    if (steps > 0) {
+      datastore::ClipLoader loader(store_, planner_, format_, loader_options(steps));
+      progress_.begin("training on " + facts_.train_store, "steps", steps);
+      for (int64_t step = 1; step <= steps; ++step) last = train_step(loader, step);
+      progress_.end();
+    }
+    if (record_) {
+      record_->write_checkpoint(steps, parameters_);
+      record_->write_result(last, whole.lap());
+    }
+    communicator_.barrier();
+  }
+
+ private:
+  datastore::LoaderOptions loader_options(int64_t steps) const {
+    datastore::LoaderOptions options;
+    options.rank = communicator_.rank();
+    options.size = communicator_.size();
+    options.last_step = steps;
+    options.threads = experiment_.training().loader_threads();
+    options.prefetch_batches = experiment_.training().prefetch_batches();
+    return options;
+  }
+
+  std::vector<int64_t> clips_per_rank(int64_t clips) const {
+    std::vector<int64_t> counts;
+    for (int rank = 0; rank < communicator_.size(); ++rank) {
+      const datastore::ClipRange share =
+          datastore::share_of_rank(clips, rank, communicator_.size());
+      counts.push_back(share.end - share.begin);
+    }
+    return counts;
+  }
+
+  models::ForwardContext forward_context(const datastore::LoadedBatch& batch) {
+    models::ForwardContext context;
+    context.training = true;
+    context.statistics = &statistics_;
+    for (int64_t clip = batch.share.begin; clip < batch.share.end; ++clip) {
+      context.clip_keys.push_back(batch.global[static_cast<size_t>(clip)].key);
+    }
+    return context;
+  }
+
+  common::StepReport train_step(datastore::ClipLoader& loader, int64_t step) {
+    Stopwatch whole, phase;
+    common::StepReport report;
+    report.step = step;
+    report.total_steps = experiment_.training().steps();
+
+    // 1. Take this rank's share of the global batch.
+    const datastore::LoadedBatch batch = loader.next();
+    const int64_t clips = batch.share.end - batch.share.begin;
+    const models::ModelInput input =
+        model_input(batch.values, clips, batch.frames, format_, type_);
+    const at::Tensor labels = label_tensor(batch);
+    report.phase_seconds.data_wait = phase.lap();
+
+    // 2. Forward.
+    const models::ModelOutput output = model_->forward(input, forward_context(batch));
+    report.phase_seconds.forward = phase.lap();
+
+    // 3. Loss over the global batch.
+    const StepLosses losses = step_losses(
+        experiment_.training().loss(), output, labels,
+        clips_per_rank(static_cast<int64_t>(batch.global.size())), communicator_);
+    report.phase_seconds.loss = phase.lap();
+    if (!std::isfinite(losses.total)) {
+      throw common::SystemError("step " + std::to_string(step), "the loss is not finite",
+                                "lower training.optimizer.learning_rate");
+    }
+
+    // 4. Backward.
+    losses.local_total.backward();
+    report.phase_seconds.backward = phase.lap();
+
+    // 5. Sum gradients over ranks.
+    reduce_gradients(parameters_, kBucketBytes, communicator_);
+    report.phase_seconds.communication_exposed = phase.lap();
+
+    // 6. Step.
+    report.gradient_norm = update_->apply(step);
+    report.phase_seconds.optimizer = phase.lap();
+
+    // 7. Report.
+    report.loss = losses.total;
+    report.losses = losses.losses;
+    report.statistics = losses.statistics;
+    report.learning_rate = update_->learning_rate(step);
+    report.clips = clips;
+    report.frames = clips * batch.frames;
+    report.global_clips = static_cast<int64_t>(batch.global.size());
+    report.step_seconds = whole.lap();
+    progress_.step(report);
+    if (record_) record_->append_progress(report, datastore::batch_hash(batch.global));
+    return report;
+  }
+
+  const proto::Experiment experiment_;
+  Communicator& communicator_;
+  common::ProgressSink& progress_;
+  CommunicatorStatisticsExchange statistics_;
+  const datastore::TrackletStore store_;
+  const datastore::ClipFormat format_;
+  const datastore::BatchPlanner planner_;
+  const std::unique_ptr<models::Model> model_;
+  const at::ScalarType type_;
+  models::NamedTensors parameters_;
+  std::unique_ptr<ParameterUpdate> update_;
+  TrainingFacts facts_;
+  std::optional<RunDirectory> record_;  // on rank 0
+};
+
+}  // namespace
+
+void train(const TrainingRequest& request, Communicator& communicator,
+           common::ProgressSink& progress) {
+  Trainer(request, communicator, progress).run(request.run_directory);
+}
+
+}  // namespace muster::trainer

@@ -1,0 +1,28 @@
+// Trains one network on one store.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "common/progress_sink.h"
+#include "datastore/tracklet_store.h"
+#include "proto/experiment.pb.h"
+#include "trainer/communicator.h"
+#include "trainer/run_directory.h"
+
+namespace muster::trainer {
+
+struct TrainingRequest {
+  proto::Experiment experiment;
+  std::string train_store;  // its name
+  std::filesystem::path store_directory;
+  std::filesystem::path run_directory;
+};
+
+// Collective. The sequence of global batches, the first weights and all chance are functions of the settings
+// alone, so any number of ranks trains the same network up to rounding. Throws InputError for settings
+// and data that do not fit (the same on every rank), SystemError for faults of disk or peers.
+void train(const TrainingRequest& request, Communicator& communicator,
+           common::ProgressSink& progress);
+
+}  // namespace muster::trainer
