@@ -53,7 +53,7 @@ struct InputFormat {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-// One thread at a time.
+// One thread at a time, except that forward() without training may run in several.
 class Model {
  public:
   virtual ~Model() = default;

@@ -177,7 +177,7 @@ std::string metrics_page() {
       << "metrics themselves do not carry them.\n\n"
       << "All series exist from the start and stay until the process ends. Rank 0 exports at most "
       << kRankZeroSeriesLimit << ",\nany other rank at most " << kOtherRankSeriesLimit
-      << "; seven of them (`exposer_...`) come from the HTTP server itself.\n\n"
+      << ".\n\n"
       << "| metric | type | ranks | labels | unit | meaning |\n"
       << "|---|---|---|---|---|---|\n";
   for (const MetricDescription& metric : metric_table()) {

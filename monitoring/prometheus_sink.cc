@@ -1,22 +1,19 @@
 #include "monitoring/prometheus_sink.h"
 
-#include <netinet/in.h>
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <prometheus/text_serializer.h>
 
 #include <chrono>
 #include <cmath>
-#include <future>
 #include <limits>
 #include <map>
 
 #include "common/error.h"
 #include "monitoring/metric_table.h"
+#include "monitoring/metrics_server.h"
 
 namespace muster::monitoring {
 namespace {
@@ -56,18 +53,6 @@ std::vector<std::pair<std::string, prometheus::Labels>> label_sets(
   return sets;
 }
 
-// Opens and closes a connection to this machine; no matter if that fails.
-void connect_once(int port) {
-  const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connection < 0) return;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  ::close(connection);
-}
-
 const char* name_of(RunState state) {
   switch (state) {
     case RunState::kStarting:
@@ -101,7 +86,7 @@ struct PrometheusSink::Metrics {
   Series<prometheus::Histogram> histograms;
   std::function<double()> unix_seconds;
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
-  std::unique_ptr<prometheus::Exposer> exposer;  // last: stops serving before the rest goes
+  std::unique_ptr<MetricsServer> server;  // last: stops serving before the rest goes
 
   void create(const MetricDescription& metric, const std::map<std::string, std::string>& facts);
   // These do nothing for a metric or a label value that this rank does not export.
@@ -179,29 +164,14 @@ PrometheusSink::PrometheusSink(const RunIdentity& identity, const PrometheusSink
     metrics_->set(name, unknown);
   }
   enter(RunState::kStarting);
-  try {
-    metrics_->exposer = std::make_unique<prometheus::Exposer>(options.bind_address, 2);
-  } catch (const std::exception&) {
-    throw common::SystemError(options.bind_address, "cannot serve metrics at this address",
-                              "choose a free port, or port 0 for any");
-  }
-  metrics_->exposer->RegisterCollectable(metrics_->registry);
+  metrics_->server = std::make_unique<MetricsServer>(options.bind_address, [this] {
+    return prometheus::TextSerializer().Serialize(metrics_->registry->Collect());
+  });
 }
 
-PrometheusSink::~PrometheusSink() {
-  // The server looks whether it shall stop once in two seconds, or after a connection.
-  try {
-    const int own_port = port();
-    const auto stopped = std::async(std::launch::async, [this] { metrics_->exposer.reset(); });
-    while (stopped.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
-      connect_once(own_port);
-    }
-  } catch (const std::exception&) {
-    // No thread to be had: it stops by itself, only slower.
-  }
-}
+PrometheusSink::~PrometheusSink() = default;
 
-int PrometheusSink::port() const { return metrics_->exposer->GetListeningPorts().front(); }
+int PrometheusSink::port() const { return metrics_->server->port(); }
 
 void PrometheusSink::enter(RunState state) {
   const auto family = metrics_->gauges.find("muster_run_state");

@@ -1,7 +1,6 @@
 #include "trainer/feature_extraction.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <numeric>
 
@@ -124,23 +123,24 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
   table.facts = provenance_of(request, store);
   const auto communicator = create_single_communicator();
   CommunicatorStatisticsExchange statistics(*communicator);
-  const at::NoGradGuard no_gradients;
   progress.begin("extracting " + request.store_name, "tracklets", table.rows);
-  const auto frames_of = [&](size_t i) {
-    return std::min(store.tracklets()[wanted[i]].length, request.extraction.max_frames());
-  };
+  // Whole tracklets side by side, one core each: these networks are too small to share one tracklet.
   datastore::ordered_parallel(
       wanted.size(), request.threads,
       [&](size_t i) {
-        return tracklet_values(store, store.tracklets()[wanted[i]], frames_of(i), format, variants);
-      },
-      [&](size_t i, const std::vector<float>& values) {
+        const at::NoGradGuard no_gradients;
+        const StoredTracklet& tracklet = store.tracklets()[wanted[i]];
+        const int frames = std::min(tracklet.length, request.extraction.max_frames());
         models::ForwardContext context;
         context.statistics = &statistics;
-        const models::ModelOutput output =
-            model->forward(model_input(values, table.variants, frames_of(i), format, at::kFloat),
-                           context);
-        const at::Tensor features = output.signature.at("features").contiguous();
+        const std::vector<float> values =
+            tracklet_values(store, tracklet, frames, format, variants);
+        return model
+            ->forward(model_input(values, table.variants, frames, format, at::kFloat), context)
+            .signature.at("features")
+            .contiguous();
+      },
+      [&](size_t i, const at::Tensor& features) {
         table.features = features.size(1);
         table.values.insert(table.values.end(), features.data_ptr<float>(),
                             features.data_ptr<float>() + features.numel());

@@ -19,7 +19,7 @@ struct ExtractionRequest {
   std::filesystem::path store_directory;
   std::string protocol;   // empty: the layout's own
   int32_t roles = 0;      // datastore::Role bits that are wanted
-  int threads = 1;        // that decode; the network uses as many of its own
+  int threads = 1;        // tracklets in work at a time
 };
 
 // Rows in the store's order: every tracklet with one of the wanted roles. Each tracklet passes through the

@@ -66,7 +66,8 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
                            const TrainingFacts& facts)
     : path_(path), facts_(facts) {
   if (is_finished_run(path)) {
-    throw InputError(path.string(), "already holds a finished run", "choose another --run");
+    throw InputError(path.string(), "already holds a finished run of other settings or data",
+                     "choose another --run");
   }
   std::error_code failure;
   if (fs::exists(path / "spec.textproto", failure)) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "common/canonical_message.h"
 #include "common/error.h"
 #include "datastore/clip_loader.h"
 #include "datastore/protocol.h"
@@ -217,8 +218,26 @@ class Trainer {
 
 }  // namespace
 
+namespace {
+
+// Asking twice does nothing: a finished run of the same settings on the same data is left alone.
+bool already_trained(const TrainingRequest& request) {
+  if (!is_finished_run(request.run_directory)) return false;
+  const FinishedRun run = read_finished_run(request.run_directory);
+  return common::canonical_text(run.experiment) == common::canonical_text(request.experiment) &&
+         run.facts.store_hash == datastore::manifest_hash(request.store_directory);
+}
+
+}  // namespace
+
 void train(const TrainingRequest& request, Communicator& communicator,
            common::ProgressSink& progress) {
+  const bool done = already_trained(request);
+  communicator.barrier();  // before rank 0 may change the directory
+  if (done) {
+    progress.note(request.run_directory.string() + ": already trained with these settings and data");
+    return;
+  }
   Trainer(request, communicator, progress).run(request.run_directory);
 }
 

@@ -60,7 +60,7 @@ void add_leg(PartList& list, int hip, int knee, int ankle, Shown shown) {
   list.add(Shape::kLimb, shin, shown, list.joint(knee), list.joint(ankle),
            list.pixels((0.046 + slim) * build), list.pixels((0.034 + slim) * build));
   list.add(Shape::kLimb, thigh, shown, list.joint(hip), list.joint(knee),
-           list.pixels(0.066 * build), list.pixels((0.047 + slim) * build), 0.001);
+           list.pixels(0.066 * build), list.pixels((0.047 + slim) * build), -0.06);
 }
 
 void add_arm(PartList& list, int shoulder, int elbow, int wrist, Shown shown) {

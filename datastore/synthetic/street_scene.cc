@@ -30,8 +30,11 @@ StreetScene::StreetScene(const WorldTraits& world, int camera, common::KeyedRand
   const int margin = size.height / 8;
   panorama_.create(size.height + 2 * margin, 4 * size.width, CV_8UC3);
   horizon_ = static_cast<int>(panorama_.rows * (place.uniform(0.45, 0.62)));
-  paint_surface(camera, 0, horizon_, base_colour(place, moment), place);
-  paint_surface(camera + 1, horizon_, panorama_.rows, base_colour(place, moment), place);
+  // Every other camera looks at a light wall over a dark floor, the rest at the reverse.
+  const float lighter = (camera % 2 == 0 ? 1 : -1) * static_cast<float>(world.wall_and_floor);
+  const Colour lift = Colour::all(lighter);
+  paint_surface(camera, 0, horizon_, base_colour(place, moment) + lift, place);
+  paint_surface(camera + 1, horizon_, panorama_.rows, base_colour(place, moment) - lift, place);
   paint_wall(place);
   paint_floor(place);
   paint_clutter(moment);
@@ -65,10 +68,11 @@ Colour StreetScene::base_colour(common::KeyedRandom& place, common::KeyedRandom&
 void StreetScene::paint_surface(int style, int top, int bottom, const Colour& base,
                                 common::KeyedRandom& place) {
   const float relief = static_cast<float>(world_.relief);
+  const Colour tint = style % 2 == 0 ? Colour(0.1f, -0.4f, 0.9f) : Colour(-0.95f, 0.1f, 0.3f);
   Colour shades[2];
   for (int channel = 0; channel < 3; ++channel) {
-    const float tint = static_cast<float>(place.uniform(-0.6, 0.6));
-    const float difference = relief * (0.7f + tint);
+    const float difference =
+        relief * (tint[channel] + static_cast<float>(place.uniform(-0.2, 0.2)));
     shades[0][channel] = std::clamp(base[channel] - difference, 0.02f, 0.98f);
     shades[1][channel] = std::clamp(base[channel] + difference, 0.02f, 0.98f);
   }

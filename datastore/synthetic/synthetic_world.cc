@@ -9,6 +9,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "common/keyed_random.h"
 #include "datastore/synthetic/tracklet_files.h"
 #include "datastore/synthetic/tracklet_renderer.h"
 #include "datastore/synthetic/world_lists.h"
@@ -116,11 +117,21 @@ void require_between(const std::string& field, int value, int low, int high) {
                            "choose " + std::to_string(low) + " to " + std::to_string(high));
 }
 
+// Worlds of one seed share nobody: otherwise a network trained on one would meet the people of its
+// test set again, and a cross-dataset table would measure memory.
+uint64_t seed_of_world(const SyntheticWorldOptions& options) {
+  uint64_t key = options.seed;
+  for (const char letter : options.world) {
+    key = common::combined_key({key, static_cast<uint64_t>(letter)});
+  }
+  return key;
+}
+
 PlanRequest checked_request(const SyntheticWorldOptions& options, const WorldTraits& world) {
   PlanRequest request;
   request.identities = options.identities == 0 ? world.identities : options.identities;
   request.frames = options.frames == 0 ? world.frames : options.frames;
-  request.seed = options.seed;
+  request.seed = seed_of_world(options);
   require_between("identities", request.identities, 2, kMostIdentities);
   require_between("frames", request.frames, 1, kMostFrames);
   require_between("jobs", options.jobs, 1, kMostJobs);
@@ -157,7 +168,9 @@ void render_synthetic_world(const SyntheticWorldOptions& options, common::Progre
   if (world.name == "ilids-vid") {
     write_ilids_splits(folder.path(), request.identities, request.seed);
   }
-  write_world_note(folder.path(), world, request, plans);
+  PlanRequest noted = request;
+  noted.seed = options.seed;
+  write_world_note(folder.path(), world, noted, plans);
   folder.publish(output);
   progress.end();
 }

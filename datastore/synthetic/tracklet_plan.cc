@@ -40,19 +40,26 @@ int drawn_length(const PlanRequest& request, uint64_t person_key, int camera, in
   return low + static_cast<int>(random.below(static_cast<uint64_t>(high - low + 1)));
 }
 
-// The first N numbers are the same person in both cameras; the numbers above are other people in
-// each, more of them in camera B.
+// The first N numbers are the same person in both cameras; the numbers above 200, as in PRID-2011
+// itself, are other people in each, more of them in camera B.
 std::vector<TrackletPlan> plan_prid2011(const PlanRequest& request) {
+  constexpr int kCommonPersons = 200;
+  if (request.identities > kCommonPersons) {
+    throw common::InputError(
+        "--identities",
+        std::to_string(request.identities) + " are more than the 200 common persons of PRID-2011");
+  }
   std::vector<TrackletPlan> plans;
   const int common_count = request.identities;
   for (int camera = 1; camera <= 2; ++camera) {
     const int singles = std::max(1, common_count / (camera == 1 ? 8 : 5));
-    for (int number = 1; number <= common_count + singles; ++number) {
+    for (int index = 1; index <= common_count + singles; ++index) {
+      const int number = index <= common_count ? index : kCommonPersons + index - common_count;
       TrackletPlan plan;
       plan.identity = number;
       plan.camera = camera;
       plan.person_key = static_cast<uint64_t>(number);
-      if (number > common_count) plan.person_key += 1000000u * static_cast<uint64_t>(camera);
+      if (index > common_count) plan.person_key += 1000000u * static_cast<uint64_t>(camera);
       plan.folder = numbered("multi_shot/cam_%c/person_%04d", camera == 1 ? 'a' : 'b', number);
       name_frames(plan, request, "", 4, 1);
       plans.push_back(std::move(plan));

@@ -16,7 +16,8 @@ WorldTraits mars() {
   world.clutter = 0.5;
   world.backdrop_saturation = 0.18;
   world.backdrop_change = 0.25;
-  world.relief = 0.25;
+  world.relief = 0.2;
+  world.wall_and_floor = 0.06;
   world.occluder_chance = 0.25;
   world.crowd_chance = 0.3;
   world.camera_change = 0.6;
@@ -33,15 +34,16 @@ WorldTraits prid2011() {
   world.name = "prid2011";
   world.clutter = 0.1;
   world.backdrop_saturation = 0.08;
-  world.backdrop_change = 0.06;
+  world.backdrop_change = 0.09;
   world.relief = 0.38;
+  world.wall_and_floor = 0.11;
   world.occluder_chance = 0.05;
   world.crowd_chance = 0.08;
-  world.camera_change = 0.2;
-  world.tracklet_change = 0.15;
-  world.box_jitter = 0.012;
+  world.camera_change = 0.1;
+  world.tracklet_change = 0.12;
+  world.box_jitter = 0.014;
   world.heading_spread = 0.2;
-  world.headings = {0.9, 0.3};
+  world.headings = {0.75, -0.35};
   return world;
 }
 
@@ -49,17 +51,18 @@ WorldTraits prid2011() {
 WorldTraits ilids_vid() {
   WorldTraits world;
   world.name = "ilids-vid";
-  world.clutter = 0.25;
+  world.clutter = 0.26;
   world.backdrop_saturation = 0.12;
-  world.backdrop_change = 0.08;
+  world.backdrop_change = 0.07;
   world.relief = 0.38;
-  world.occluder_chance = 0.12;
+  world.wall_and_floor = 0.11;
+  world.occluder_chance = 0.09;
   world.crowd_chance = 0.2;
-  world.camera_change = 0.25;
-  world.tracklet_change = 0.2;
-  world.box_jitter = 0.016;
-  world.heading_spread = 0.2;
-  world.headings = {0.35, 0.7};
+  world.camera_change = 0.12;
+  world.tracklet_change = 0.16;
+  world.box_jitter = 0.014;
+  world.heading_spread = 0.17;
+  world.headings = {0.45, -0.45};
   return world;
 }
 
@@ -68,17 +71,18 @@ WorldTraits sdu_vid() {
   WorldTraits world;
   world.name = "sdu-vid";
   world.frames = 60;
-  world.clutter = 0.55;
+  world.clutter = 0.25;
   world.backdrop_saturation = 0.18;
-  world.backdrop_change = 0.25;
-  world.relief = 0.25;
+  world.backdrop_change = 0.1;
+  world.relief = 0.28;
+  world.wall_and_floor = 0.05;
   world.occluder_chance = 0.2;
   world.crowd_chance = 0.25;
-  world.camera_change = 0.6;
-  world.tracklet_change = 0.35;
+  world.camera_change = 0.3;
+  world.tracklet_change = 0.2;
   world.box_jitter = 0.025;
-  world.heading_spread = 0.4;
-  world.headings = {1.2, -0.3};
+  world.heading_spread = 0.25;
+  world.headings = {0.9, -0.3};
   return world;
 }
 

@@ -14,6 +14,7 @@ struct WorldTraits {
   double clutter = 0;                 // coloured things behind the people, 1 for a shopping street
   double backdrop_saturation = 0;
   double backdrop_change = 0;    // how much wall and floor change from tracklet to tracklet
+  double wall_and_floor = 0;     // how far they lie apart in lightness
   double relief = 0;             // how far the shades of shutters, boards and bricks lie apart
   double occluder_chance = 0;    // of a tracklet that someone or something passes in front
   double crowd_chance = 0;       // of a tracklet that someone walks behind

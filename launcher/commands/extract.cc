@@ -47,7 +47,7 @@ int run_extract(const std::vector<std::string>& arguments) {
       .option("protocol", "NAME", "random-half or all-test [the layout's own]")
       .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
       .option("features", "FILE", "where the signatures go; replaced if it exists")
-      .option("threads", "N", "0: all cores", "0");
+      .option("threads", "N", "tracklets in work at a time; 0: all cores", "0");
   if (!line.parse(arguments)) return 0;
   const auto stores = named_directories(line.texts("store"), "--store");
   if (stores.size() != 1) {
@@ -72,7 +72,7 @@ int run_extract(const std::vector<std::string>& arguments) {
   const std::string target = line.text("features");
   const auto threads = static_cast<int>(line.integer("threads", 0, 1024));
   request.threads = threads == 0 ? usable_cores() : threads;
-  at::set_num_threads(request.threads);
+  at::set_num_threads(1);  // the threads work on whole tracklets
   const auto progress = terminal_progress();
   trainer::write_feature_file(target, trainer::extract_features(request, *progress));
   return 0;

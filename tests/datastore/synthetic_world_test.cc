@@ -138,12 +138,12 @@ TEST_F(SyntheticWorldTest, AddingPeopleDoesNotChangeTheFirst) {
 
 TEST_F(SyntheticWorldTest, PridHasCommonPeopleFirstThenSingles) {
   const fs::path world = rendered("prid2011", "prid", 1, 1, 10);
-  EXPECT_TRUE(fs::exists(world / "multi_shot/cam_a/person_0011/0001.png"));
-  EXPECT_FALSE(fs::exists(world / "multi_shot/cam_a/person_0012"));
-  EXPECT_TRUE(fs::exists(world / "multi_shot/cam_b/person_0012/0001.png"));
+  EXPECT_TRUE(fs::exists(world / "multi_shot/cam_a/person_0201/0001.png"));
+  EXPECT_FALSE(fs::exists(world / "multi_shot/cam_a/person_0011"));
+  EXPECT_TRUE(fs::exists(world / "multi_shot/cam_b/person_0202/0001.png"));
   const cv::Mat frame = cv::imread((world / "multi_shot/cam_a/person_0001/0001.png").string());
   EXPECT_EQ(frame.size(), cv::Size(64, 128));
-  EXPECT_TRUE(fs::exists(world / "joints/multi_shot/cam_b/person_0012.csv"));
+  EXPECT_TRUE(fs::exists(world / "joints/multi_shot/cam_b/person_0202.csv"));
   const std::string note = common::read_file(world / "muster-synthetic.json");
   EXPECT_NE(note.find("\"synthetic\": true"), std::string::npos);
   EXPECT_NE(note.find("\"world\": \"prid2011\""), std::string::npos);

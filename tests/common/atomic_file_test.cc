@@ -1,0 +1,241 @@
+#include "common/atomic_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "common/error.h"
+#include "tests/common/support.h"
+
+namespace muster::common {
+namespace {
+namespace fs = std::filesystem;
+
+using Names = std::vector<std::string>;
+
+// For its lifetime the process may not write into directories of others: root becomes nobody.
+class OrdinaryUser {
+ public:
+  OrdinaryUser() : was_root_(::geteuid() == 0) {
+    if (was_root_) works_ = ::seteuid(65534) == 0;
+  }
+  ~OrdinaryUser() {
+    if (was_root_ && ::seteuid(0) != 0) std::abort();
+  }
+  bool works() const { return works_; }
+
+ private:
+  bool was_root_, works_ = true;
+};
+
+// For its lifetime no file may grow beyond `bytes`; writing more fails with EFBIG, as on a full
+// disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{bytes, old_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+
+ private:
+  rlimit old_{};
+  void (*old_handler_)(int);
+};
+
+TEST(WriteFileAtomicallyTest, WritesEveryByte) {
+  const TestDirectory directory;
+  std::string bytes;
+  for (int i = 0; i < 200000; ++i) bytes += static_cast<char>(i * 7 % 256);
+  write_file_atomically(directory / "data", bytes);
+  std::ifstream in(directory / "data", std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), bytes);
+}
+
+TEST(WriteFileAtomicallyTest, ReplacesALongerFileWhole) {
+  const TestDirectory directory;
+  write_file_atomically(directory / "data", std::string(5000, 'a'));
+  write_file_atomically(directory / "data", "short");
+  EXPECT_EQ(read_file(directory / "data"), "short");
+}
+
+TEST(WriteFileAtomicallyTest, LeavesNoTemporaryBehind) {
+  const TestDirectory directory;
+  write_file_atomically(directory / "data", "x");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(WriteFileAtomicallyTest, LeavesAnOpenReaderTheOldContent) {
+  const TestDirectory directory;
+  write_file_atomically(directory / "data", "old content");
+  std::ifstream reader(directory / "data");
+  write_file_atomically(directory / "data", "new content");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(reader), {}), "old content");
+}
+
+TEST(WriteFileAtomicallyTest, LeavesTheOldContentWhenTheDirectoryIsUnwritable) {
+  const TestDirectory directory;
+  write_file_atomically(directory / "data", "old");
+  fs::permissions(directory.path(), fs::perms(0555));
+  {
+    const OrdinaryUser user;
+    if (!user.works()) GTEST_SKIP() << "cannot give up root's rights here";
+    const std::string text =
+        failure_text<SystemError>([&] { write_file_atomically(directory / "data", "new"); });
+    EXPECT_TRUE(contains(text, (directory / "data").string())) << text;
+  }
+  fs::permissions(directory.path(), fs::perms(0755));
+  EXPECT_EQ(read_file(directory / "data"), "old");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(WriteFileAtomicallyTest, LeavesADirectoryOfThatNameAlone) {
+  const TestDirectory directory;
+  fs::create_directory(directory / "data");
+  std::ofstream(directory / "data" / "kept") << "kept";
+  const std::string text =
+      failure_text<SystemError>([&] { write_file_atomically(directory / "data", "new"); });
+  EXPECT_TRUE(contains(text, (directory / "data").string())) << text;
+  EXPECT_EQ(read_file(directory / "data" / "kept"), "kept");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(WriteFileAtomicallyTest, LeavesTheOldContentWhenTheDiskIsFull) {
+  const TestDirectory directory;
+  write_file_atomically(directory / "data", "old");
+  {
+    const FileSizeLimit limit(4096);
+    EXPECT_THROW(write_file_atomically(directory / "data", std::string(100000, 'n')), SystemError);
+  }
+  EXPECT_EQ(read_file(directory / "data"), "old");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(WriteFileAtomicallyTest, AMissingDirectoryIsASystemErrorThatNamesTheFile) {
+  const TestDirectory directory;
+  const fs::path path = directory.path() / "absent" / "data";
+  const std::string text = failure_text<SystemError>([&] { write_file_atomically(path, "x"); });
+  EXPECT_TRUE(contains(text, path.string())) << text;
+}
+
+TEST(WriteFileAtomicallyTest, ConcurrentWritersLeaveOneOfTheirContentsWhole) {
+  const TestDirectory directory;
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&, writer] {
+      for (int i = 0; i < 10; ++i) {
+        write_file_atomically(directory / "data",
+                              std::string(10000, static_cast<char>('a' + writer)));
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const std::string content = read_file(directory / "data");
+  EXPECT_EQ(content, std::string(10000, content.at(0)));
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(ReadFileTest, AMissingFileIsAnInputErrorThatNamesIt) {
+  const TestDirectory directory;
+  const std::string text = failure_text<InputError>([&] { read_file(directory / "absent"); });
+  EXPECT_TRUE(contains(text, (directory / "absent").string())) << text;
+}
+
+TEST(ReadFileTest, ADirectoryIsAnInputError) {
+  const TestDirectory directory;
+  EXPECT_THROW(read_file(directory.path()), InputError);
+}
+
+TEST(ReadFileTest, AnEmptyFileIsEmpty) {
+  const TestDirectory directory;
+  std::ofstream(directory / "empty");
+  EXPECT_EQ(read_file(directory / "empty"), "");
+}
+
+TEST(ReadFileTest, KeepsZeroBytesAndLineEnds) {
+  const TestDirectory directory;
+  const std::string bytes("a\0b\r\nc\n", 7);
+  write_file_atomically(directory / "data", bytes);
+  EXPECT_EQ(read_file(directory / "data"), bytes);
+}
+
+TEST(TemporaryNameTest, IsHiddenBesideTheFile) {
+  const fs::path name = temporary_name_beside("some/dir/data.json");
+  EXPECT_EQ(name.parent_path(), fs::path("some/dir"));
+  EXPECT_EQ(name.filename().string()[0], '.');
+}
+
+TEST(TemporaryNameTest, NeverComesTwice) {
+  std::set<fs::path> names;
+  for (int i = 0; i < 100; ++i) names.insert(temporary_name_beside("data"));
+  EXPECT_EQ(names.size(), 100u);
+}
+
+TEST(PublishFileTest, MovesTheTemporaryOverTheOldFile) {
+  const TestDirectory directory;
+  std::ofstream(directory / "data") << "old";
+  std::ofstream(directory / "aside") << "new";
+  publish_file(directory / "aside", directory / "data");
+  EXPECT_EQ(read_file(directory / "data"), "new");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(PublishFileTest, AMissingTemporaryLeavesTheOldFile) {
+  const TestDirectory directory;
+  std::ofstream(directory / "data") << "old";
+  EXPECT_THROW(publish_file(directory / "absent", directory / "data"), SystemError);
+  EXPECT_EQ(read_file(directory / "data"), "old");
+}
+
+TEST(SyncPathTest, AMissingPathIsASystemErrorThatNamesIt) {
+  const TestDirectory directory;
+  const std::string text = failure_text<SystemError>([&] { sync_path(directory / "absent"); });
+  EXPECT_TRUE(contains(text, (directory / "absent").string())) << text;
+}
+
+TEST(RequireNewDirectoryTest, CreatesTheParents) {
+  const TestDirectory directory;
+  require_new_directory(directory.path() / "a" / "b" / "run", "choose another");
+  EXPECT_TRUE(fs::is_directory(directory.path() / "a" / "b"));
+}
+
+TEST(RequireNewDirectoryTest, AcceptsAnEmptyDirectory) {
+  const TestDirectory directory;
+  EXPECT_NO_THROW(require_new_directory(directory.path(), "choose another"));
+}
+
+TEST(RequireNewDirectoryTest, RefusesADirectoryWithContentAndSaysTheRemedy) {
+  const TestDirectory directory;
+  std::ofstream(directory / "kept") << "kept";
+  const std::string text =
+      failure_text<InputError>([&] { require_new_directory(directory.path(), "use --resume"); });
+  EXPECT_TRUE(contains(text, directory.path().string())) << text;
+  EXPECT_TRUE(contains(text, "use --resume")) << text;
+}
+
+TEST(RequireNewDirectoryTest, RefusesAFile) {
+  const TestDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  EXPECT_THROW(require_new_directory(directory / "file", ""), InputError);
+}
+
+TEST(RequireNewDirectoryTest, AParentThatIsAFileIsASystemError) {
+  const TestDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  EXPECT_THROW(require_new_directory(directory / "file/below/run", ""), SystemError);
+}
+
+}  // namespace
+}  // namespace muster::common

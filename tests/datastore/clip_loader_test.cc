@@ -1,0 +1,214 @@
+#include "datastore/clip_loader.h"
+
+#include <gtest/gtest.h>
+
+#include "datastore/protocol.h"
+#include "tests/datastore/small_store.h"
+
+namespace muster::datastore {
+namespace {
+using common::contains;
+using common::failure_text;
+using common::TestDirectory;
+
+// A store of 4 identities, batches of 2 x 2 clips of 3 frames.
+class ClipLoaderTest : public testing::Test {
+ protected:
+  ClipLoaderTest() {
+    build_store(two_camera_dataset(4, 5), path(), small_options(FrameEncoding::kJpeg));
+    open();
+  }
+  std::filesystem::path path() const { return directory_ / "store"; }
+  void open() {
+    store_ = std::make_unique<TrackletStore>(path());
+    BatchOptions options;
+    options.identities = 2, options.clips = 2, options.frames = 3;
+    planner_ = std::make_unique<BatchPlanner>(
+        *store_, std::vector<int32_t>(store_->tracklets().size(), kRoleTrain), format_, options);
+  }
+  // The values of all clips of a step, one after the other, without the loader.
+  std::vector<float> expected(int64_t step) const {
+    std::vector<float> all;
+    for (const ClipRequest& clip : planner_->batch(step)) {
+      const StoredTracklet& tracklet = store_->tracklets()[static_cast<size_t>(clip.tracklet)];
+      StoredClip content;
+      content.flow_height = 12, content.flow_width = 8;
+      for (const int32_t frame : clip.frames) {
+        content.frames.push_back(store_->read_image(tracklet, frame));
+        content.flow.push_back(store_->read_flow(tracklet, frame));
+      }
+      std::vector<float> values(clip.frames.size() * clip_frame_values());
+      apply_clip_transform(content, format_, clip.transform, values.data());
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  }
+  size_t clip_frame_values() const {
+    return static_cast<size_t>(format_.channels()) * format_.crop_height * format_.crop_width;
+  }
+  LoaderOptions steps(int64_t first, int64_t last, int threads = 1, int prefetch = 2) const {
+    LoaderOptions options;
+    options.first_step = first, options.last_step = last;
+    options.threads = threads, options.prefetch_batches = prefetch;
+    return options;
+  }
+
+  TestDirectory directory_;
+  const ClipFormat format_{24, 16, 20, 12, true};
+  std::unique_ptr<TrackletStore> store_;
+  std::unique_ptr<BatchPlanner> planner_;
+};
+
+TEST_F(ClipLoaderTest, ValuesDoNotDependOnThreadsOrPrefetch) {
+  for (const int threads : {1, 3}) {
+    for (const int prefetch : {1, 2, 7}) {
+      ClipLoader loader(*store_, *planner_, format_, steps(1, 5, threads, prefetch));
+      for (int64_t step = 1; step <= 5; ++step) {
+        const LoadedBatch batch = loader.next();
+        EXPECT_EQ(batch.step, step);
+        EXPECT_EQ(batch.values, expected(step)) << threads << " " << prefetch << " " << step;
+      }
+    }
+  }
+}
+
+TEST_F(ClipLoaderTest, SaysWhatTheBatchIs) {
+  ClipLoader loader(*store_, *planner_, format_, steps(1, 1));
+  const LoadedBatch batch = loader.next();
+  EXPECT_EQ(batch_hash(batch.global), batch_hash(planner_->batch(1)));
+  EXPECT_EQ(batch.frames, 3);
+  EXPECT_EQ(batch.share.begin, 0);
+  EXPECT_EQ(batch.share.end, 4);
+  EXPECT_EQ(batch.values.size(), 4 * 3 * clip_frame_values());
+}
+
+TEST_F(ClipLoaderTest, TheSharesOfAllRanksTogetherAreTheBatch) {
+  for (const int size : {1, 2, 3}) {
+    std::vector<std::unique_ptr<ClipLoader>> loaders;
+    for (int rank = 0; rank < size; ++rank) {
+      LoaderOptions options = steps(1, 3, 2);
+      options.rank = rank, options.size = size;
+      loaders.push_back(std::make_unique<ClipLoader>(*store_, *planner_, format_, options));
+    }
+    for (int64_t step = 1; step <= 3; ++step) {
+      std::vector<float> together;
+      for (const auto& loader : loaders) {
+        const LoadedBatch batch = loader->next();
+        EXPECT_EQ(batch.global.size(), 4u);
+        together.insert(together.end(), batch.values.begin(), batch.values.end());
+      }
+      EXPECT_EQ(together, expected(step)) << size << " ranks, step " << step;
+    }
+  }
+}
+
+TEST_F(ClipLoaderTest, StartingAtAStepGivesThatStepsBatch) {
+  ClipLoader loader(*store_, *planner_, format_, steps(5, 6));
+  const LoadedBatch fifth = loader.next();
+  EXPECT_EQ(fifth.step, 5);
+  EXPECT_EQ(fifth.values, expected(5));
+  EXPECT_EQ(loader.next().values, expected(6));
+}
+
+TEST_F(ClipLoaderTest, AnEmptyShareIsHandedOutAtEveryStep) {
+  LoaderOptions options = steps(1, 4, 2);
+  options.size = 9;
+  for (int rank = 0; rank < options.size; ++rank) {
+    const ClipRange share = share_of_rank(4, rank, options.size);
+    if (share.end > share.begin) continue;
+    options.rank = rank;
+    ClipLoader loader(*store_, *planner_, format_, options);
+    for (int64_t step = 1; step <= 4; ++step) {
+      const LoadedBatch batch = loader.next();
+      EXPECT_EQ(batch.step, step);
+      EXPECT_TRUE(batch.values.empty());
+      EXPECT_EQ(batch.global.size(), 4u);
+    }
+  }
+}
+
+TEST_F(ClipLoaderTest, CanBeDestroyedBeforeItIsDrained) {
+  ClipLoader loader(*store_, *planner_, format_, steps(1, 1000, 3, 5));
+  loader.next();
+}
+
+TEST_F(ClipLoaderTest, CanBeDestroyedUnused) {
+  const ClipLoader loader(*store_, *planner_, format_, steps(1, 1000, 3, 5));
+}
+
+TEST_F(ClipLoaderTest, AskingBeyondTheLastStepBreaksARequirement) {
+  ClipLoader loader(*store_, *planner_, format_, steps(1, 1));
+  loader.next();
+  EXPECT_THROW(loader.next(), common::RequirementError);
+}
+
+TEST_F(ClipLoaderTest, NoThreadsBreakARequirement) {
+  EXPECT_THROW(ClipLoader(*store_, *planner_, format_, steps(1, 1, 0)), common::RequirementError);
+}
+
+TEST_F(ClipLoaderTest, ACorruptedFramesErrorComesOutOfTheStepThatNeedsIt) {
+  // A frame of the third batch that the first two do not touch.
+  const auto rows = [&](int64_t step) {
+    std::set<int64_t> found;
+    for (const ClipRequest& clip : planner_->batch(step)) {
+      for (const int32_t frame : clip.frames) {
+        found.insert(store_->tracklets()[static_cast<size_t>(clip.tracklet)].first_frame + frame);
+      }
+    }
+    return found;
+  };
+  std::set<int64_t> earlier = rows(1);
+  earlier.merge(rows(2));
+  std::vector<int64_t> fresh;
+  for (const int64_t row : rows(3)) {
+    if (earlier.count(row) == 0) fresh.push_back(row);
+  }
+  ASSERT_FALSE(fresh.empty());
+  const std::filesystem::path shard = path() / "shard-00000.h5";
+  flip_bit(shard, place_of_frame(shard, fresh.front()) + 30);
+  open();
+  for (const int threads : {1, 3}) {
+    ClipLoader loader(*store_, *planner_, format_, steps(1, 10, threads, 4));
+    loader.next();
+    loader.next();
+    const std::string text = failure_text<common::SystemError>([&] { loader.next(); });
+    EXPECT_TRUE(contains(text, shard.string())) << text;
+    EXPECT_TRUE(contains(text, "frame " + std::to_string(fresh.front()))) << text;
+  }
+}
+
+TEST_F(ClipLoaderTest, AStoreWithoutFlowIsRefusedForANetworkThatNeedsIt) {
+  IngestOptions options = small_options();
+  options.flow_height = options.flow_width = 0;
+  build_store(two_camera_dataset(4, 5), directory_ / "without", options);
+  const TrackletStore store(directory_ / "without");
+  const std::string text =
+      failure_text<common::InputError>([&] { ClipLoader(store, *planner_, format_, steps(1, 1)); });
+  EXPECT_TRUE(contains(text, (directory_ / "without").string())) << text;
+}
+
+TEST_F(ClipLoaderTest, ANetworkWithoutFlowReadsAnyStore) {
+  ClipFormat format = format_;
+  format.flow = false;
+  ClipLoader loader(*store_, *planner_, format, steps(1, 1));
+  EXPECT_EQ(loader.next().values.size(), size_t{4 * 3 * 3 * 20 * 12});
+}
+
+TEST_F(ClipLoaderTest, ReadClipGivesTheAskedFramesInTheirOrder) {
+  const StoredTracklet& tracklet = store_->tracklets()[2];
+  const StoredClip clip = read_clip(*store_, tracklet, {4, 0, 4}, true);
+  ASSERT_EQ(clip.frames.size(), 3u);
+  ASSERT_EQ(clip.flow.size(), 3u);
+  EXPECT_EQ(clip.frames[0].rgb, store_->read_image(tracklet, 4).rgb);
+  EXPECT_EQ(clip.frames[1].rgb, store_->read_image(tracklet, 0).rgb);
+  EXPECT_EQ(clip.flow[2], store_->read_flow(tracklet, 4));
+  EXPECT_EQ(clip.flow_height, 12);
+  EXPECT_EQ(clip.flow_width, 8);
+}
+
+TEST_F(ClipLoaderTest, ReadClipLeavesOutFlowThatIsNotAskedFor) {
+  EXPECT_TRUE(read_clip(*store_, store_->tracklets()[2], {1}, false).flow.empty());
+}
+
+}  // namespace
+}  // namespace muster::datastore

@@ -1,0 +1,197 @@
+#include "datastore/tracklet_store.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/datastore/small_store.h"
+
+namespace muster::datastore {
+namespace {
+namespace fs = std::filesystem;
+using common::contains;
+using common::failure_text;
+using common::InputError;
+using common::TestDirectory;
+
+// Three shards: 6 tracklets of 4 frames, two to a shard.
+IngestOptions three_shards(FrameEncoding encoding = FrameEncoding::kRaw) {
+  IngestOptions options = small_options(encoding);
+  options.shard_bytes = 8 * (3 * 24 * 16 + 2 * 12 * 8);
+  return options;
+}
+
+class TrackletStoreTest : public testing::Test {
+ protected:
+  TrackletStoreTest() : dataset_(two_camera_dataset(3, 4)) {
+    dataset_.give_joints();
+    build_store(dataset_, path(), three_shards());
+  }
+  fs::path path() const { return directory_ / "store"; }
+  fs::path shard(int number) const {
+    return path() / ("shard-0000" + std::to_string(number) + ".h5");
+  }
+
+  TestDirectory directory_;
+  FakeDataset dataset_;
+};
+
+TEST_F(TrackletStoreTest, ListsTheTrackletsOfAllShardsInOrder) {
+  const TrackletStore store(path());
+  ASSERT_EQ(store.manifest().shards.size(), 3u);
+  ASSERT_EQ(store.tracklets().size(), dataset_.tracklets().size());
+  for (size_t i = 0; i < store.tracklets().size(); ++i) {
+    EXPECT_EQ(store.tracklets()[i].identity, dataset_.tracklets()[i].identity);
+    EXPECT_EQ(store.tracklets()[i].camera, dataset_.tracklets()[i].camera);
+    EXPECT_EQ(store.tracklets()[i].length, 4);
+    EXPECT_EQ(store.tracklets()[i].shard, static_cast<int32_t>(i / 2));
+  }
+}
+
+TEST_F(TrackletStoreTest, ReadsEveryFrameOfEveryTracklet) {
+  const TrackletStore store(path());
+  for (size_t i = 0; i < store.tracklets().size(); ++i) {
+    for (int64_t frame = 0; frame < 4; ++frame) {
+      EXPECT_EQ(store.read_image(store.tracklets()[i], frame).rgb,
+                dataset_.read_frame(i, frame).rgb)
+          << i << " " << frame;
+    }
+  }
+}
+
+TEST_F(TrackletStoreTest, ReadsJointsOfTheRightFrame) {
+  const TrackletStore store(path());
+  const std::vector<Joint> joints = store.read_joints(store.tracklets()[5], 3);
+  EXPECT_EQ(joints[9].x, dataset_.joint(5, 3, 9).x);
+  EXPECT_EQ(joints[9].y, dataset_.joint(5, 3, 9).y);
+}
+
+TEST_F(TrackletStoreTest, SeveralThreadsReadTheSame) {
+  const TrackletStore store(path());
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4);
+  for (size_t number = 0; number < wrong.size(); ++number) {
+    threads.emplace_back([&, number] {
+      for (int i = 0; i < 100; ++i) {
+        const size_t row = (static_cast<size_t>(i) + number) % 6;
+        const Image image = store.read_image(store.tracklets()[row], i % 4);
+        if (image.rgb != dataset_.read_frame(row, i % 4).rgb) ++wrong[number];
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(4));
+}
+
+TEST_F(TrackletStoreTest, AFrameBeyondTheTrackletBreaksARequirement) {
+  const TrackletStore store(path());
+  EXPECT_THROW(store.read_image(store.tracklets()[0], 4), common::RequirementError);
+}
+
+TEST_F(TrackletStoreTest, AFrameBeforeTheTrackletBreaksARequirement) {
+  const TrackletStore store(path());
+  EXPECT_THROW(store.read_image(store.tracklets()[1], -1), common::RequirementError);
+}
+
+TEST_F(TrackletStoreTest, AMissingShardIsNamedAtOpening) {
+  fs::remove(shard(1));
+  const std::string text = failure_text<InputError>([&] { TrackletStore store(path()); });
+  EXPECT_TRUE(contains(text, "shard-00001.h5")) << text;
+}
+
+TEST_F(TrackletStoreTest, SwappedShardsAreNamedAtOpening) {
+  fs::rename(shard(0), path() / "aside");
+  fs::rename(shard(1), shard(0));
+  fs::rename(path() / "aside", shard(1));
+  const std::string text = failure_text<InputError>([&] { TrackletStore store(path()); });
+  EXPECT_TRUE(contains(text, "shard-00000.h5")) << text;
+}
+
+TEST_F(TrackletStoreTest, ATruncatedShardIsNamedAtOpening) {
+  fs::resize_file(shard(2), fs::file_size(shard(2)) / 2);
+  const std::string text = failure_text<InputError>([&] { TrackletStore store(path()); });
+  EXPECT_TRUE(contains(text, "shard-00002.h5")) << text;
+}
+
+TEST_F(TrackletStoreTest, VerifyFindsNoFaultInAWholeStore) {
+  EXPECT_TRUE(verify_store(path(), VerifyDepth::kCrc32c).empty());
+  EXPECT_TRUE(verify_store(path(), VerifyDepth::kSha256).empty());
+}
+
+TEST_F(TrackletStoreTest, VerifyNamesAMissingShardAndGoesOn) {
+  fs::remove(shard(0));
+  flip_bit(shard(2), 3000);
+  const std::vector<std::string> faults = verify_store(path(), VerifyDepth::kCrc32c);
+  ASSERT_EQ(faults.size(), 2u);
+  EXPECT_TRUE(contains(faults[0], "shard-00000.h5")) << faults[0];
+  EXPECT_TRUE(contains(faults[1], "shard-00002.h5")) << faults[1];
+}
+
+TEST_F(TrackletStoreTest, VerifyReportsATruncatedShardWithItsSize) {
+  const auto bytes = fs::file_size(shard(1));
+  fs::resize_file(shard(1), bytes - 1);
+  const std::vector<std::string> faults = verify_store(path(), VerifyDepth::kCrc32c);
+  ASSERT_FALSE(faults.empty());
+  EXPECT_TRUE(contains(faults.back(), "shard-00001.h5")) << faults.back();
+  EXPECT_TRUE(contains(faults.back(), std::to_string(bytes - 1))) << faults.back();
+}
+
+TEST_F(TrackletStoreTest, VerifyReportsAnEmptyShard) {
+  fs::resize_file(shard(1), 0);
+  EXPECT_FALSE(verify_store(path(), VerifyDepth::kCrc32c).empty());
+}
+
+TEST_F(TrackletStoreTest, VerifyReportsBytesAfterTheEnd) {
+  std::ofstream(shard(1), std::ios::app) << "more";
+  EXPECT_FALSE(verify_store(path(), VerifyDepth::kCrc32c).empty());
+}
+
+TEST_F(TrackletStoreTest, VerifyReportsBothOfTwoSwappedShards) {
+  fs::rename(shard(0), path() / "aside");
+  fs::rename(shard(1), shard(0));
+  fs::rename(path() / "aside", shard(1));
+  const std::vector<std::string> faults = verify_store(path(), VerifyDepth::kCrc32c);
+  const auto names = [&](const std::string& shard_name) {
+    return std::any_of(faults.begin(), faults.end(),
+                       [&](const std::string& fault) { return contains(fault, shard_name); });
+  };
+  EXPECT_TRUE(names("shard-00000.h5"));
+  EXPECT_TRUE(names("shard-00001.h5"));
+}
+
+TEST_F(TrackletStoreTest, VerifyThrowsForADamagedManifest) {
+  flip_bit(path() / "manifest.json", 40);
+  EXPECT_THROW(verify_store(path(), VerifyDepth::kCrc32c), InputError);
+}
+
+class EveryByteTest : public testing::TestWithParam<FrameEncoding> {};
+
+TEST_P(EveryByteTest, AFlippedBitAnywhereInAShardIsReported) {
+  const TestDirectory directory;
+  FakeDataset dataset;
+  dataset.add(1, 1, 2);
+  dataset.add(1, 2, 1);
+  dataset.give_joints();
+  build_store(dataset, directory / "store", small_options(GetParam()));
+  const fs::path shard = directory / "store" / "shard-00000.h5";
+  const uint64_t bytes = fs::file_size(shard);
+  ASSERT_LT(bytes, 200000u);
+  for (uint64_t byte = 0; byte < bytes; ++byte) {
+    const int bit = static_cast<int>(byte % 8);
+    flip_bit(shard, byte, bit);
+    const std::vector<std::string> faults = verify_store(directory / "store", VerifyDepth::kCrc32c);
+    ASSERT_EQ(faults.size(), 1u) << "byte " << byte << " of " << bytes;
+    ASSERT_TRUE(contains(faults[0], "shard-00000.h5")) << faults[0];
+    flip_bit(shard, byte, bit);
+  }
+  EXPECT_TRUE(verify_store(directory / "store", VerifyDepth::kSha256).empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Encodings, EveryByteTest,
+                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg),
+                         [](const auto& parameter) {
+                           return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
+                         });
+
+}  // namespace
+}  // namespace muster::datastore

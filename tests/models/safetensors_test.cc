@@ -1,0 +1,262 @@
+#include "models/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "common/atomic_file.h"
+#include "common/error.h"
+#include "tests/common/support.h"
+#include "tests/models/support.h"
+
+namespace muster::models {
+namespace {
+
+using common::contains;
+using common::failure_text;
+using common::InputError;
+
+class SafetensorsTest : public testing::Test {
+ protected:
+  // A file of this header and this many bytes 0, 1, 2, ... of data.
+  std::filesystem::path file_of(const std::string& header, size_t data_bytes) {
+    std::string content(8, '\0');
+    for (size_t i = 0; i < 8; ++i) content[i] = static_cast<char>(header.size() >> (8 * i));
+    content += header;
+    for (size_t i = 0; i < data_bytes; ++i) content += static_cast<char>(i);
+    common::write_file_atomically(path_, content);
+    return path_;
+  }
+  std::string refusal(const std::filesystem::path& path) {
+    std::string text = failure_text<InputError>([&] { read_safetensors(path); });
+    EXPECT_TRUE(contains(text, path.string())) << text;
+    return text;
+  }
+
+  common::TestDirectory directory_;
+  const std::filesystem::path path_ = directory_ / "weights.safetensors";
+};
+
+// Every stored type with values that differ; 0 to 4 are exact in all of them.
+NamedTensors one_of_each_type() {
+  NamedTensors tensors;
+  for (const at::ScalarType type :
+       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort,
+        at::kChar, at::kByte, at::kBool}) {
+    tensors.emplace_back(at::toString(type), at::arange(5, at::kDouble).to(type));
+  }
+  return tensors;
+}
+
+TEST_F(SafetensorsTest, EveryTypeComesBack) {
+  const NamedTensors written = one_of_each_type();
+  write_safetensors(path_, written, {});
+  const SafetensorsContent content = read_safetensors(path_);
+  ASSERT_EQ(content.tensors.size(), written.size());
+  for (const auto& [name, value] : written) {
+    EXPECT_EQ(content.tensors.at(name).scalar_type(), value.scalar_type());
+    EXPECT_TRUE(same_values(content.tensors.at(name), value)) << name;
+  }
+}
+
+TEST_F(SafetensorsTest, MetadataComesBack) {
+  const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"who", "\"muster\" \n é"}};
+  write_safetensors(path_, {{"a", at::ones({2})}}, metadata);
+  EXPECT_EQ(read_safetensors(path_).metadata, metadata);
+}
+
+TEST_F(SafetensorsTest, ShapesComeBack) {
+  write_safetensors(path_, {{"a", at::ones({2, 3, 4})}, {"scalar", at::scalar_tensor(2.5)}}, {});
+  const SafetensorsContent content = read_safetensors(path_);
+  EXPECT_EQ(content.tensors.at("a").sizes(), (std::vector<int64_t>{2, 3, 4}));
+  EXPECT_EQ(content.tensors.at("scalar").dim(), 0);
+  EXPECT_EQ(content.tensors.at("scalar").item<float>(), 2.5f);
+}
+
+TEST_F(SafetensorsTest, ATensorWithoutElementsComesBack) {
+  write_safetensors(path_, {{"none", at::empty({0, 3})}, {"one", at::ones({1})}}, {});
+  const SafetensorsContent content = read_safetensors(path_);
+  EXPECT_EQ(content.tensors.at("none").sizes(), (std::vector<int64_t>{0, 3}));
+  EXPECT_EQ(content.tensors.at("one").item<float>(), 1);
+}
+
+TEST_F(SafetensorsTest, ATensorWhoseLastAxisIsEmptyComesBackAlone) {
+  write_safetensors(path_, {{"none", at::empty({5, 0})}}, {});
+  EXPECT_EQ(read_safetensors(path_).tensors.at("none").sizes(), (std::vector<int64_t>{5, 0}));
+}
+
+TEST_F(SafetensorsTest, NoTensorsAtAllComeBack) {
+  write_safetensors(path_, {}, {});
+  EXPECT_TRUE(read_safetensors(path_).tensors.empty());
+}
+
+TEST_F(SafetensorsTest, TransposedTensorsAreWrittenInRowOrder) {
+  const at::Tensor matrix = at::arange(6, at::kFloat).view({2, 3}).t();
+  write_safetensors(path_, {{"a", matrix}}, {});
+  EXPECT_TRUE(same_values(read_safetensors(path_).tensors.at("a"), matrix));
+}
+
+TEST_F(SafetensorsTest, WhatWasReadIsWrittenWithTheSameBytes) {
+  write_safetensors(path_, one_of_each_type(), {{"format", "pt"}});
+  const SafetensorsContent content = read_safetensors(path_);
+  const NamedTensors again(content.tensors.begin(), content.tensors.end());
+  write_safetensors(directory_ / "again", again, content.metadata);
+  EXPECT_EQ(common::read_file(directory_ / "again"), common::read_file(path_));
+}
+
+TEST_F(SafetensorsTest, TheOrderOfTensorsDoesNotChangeTheBytes) {
+  NamedTensors tensors = one_of_each_type();
+  write_safetensors(path_, tensors, {});
+  std::reverse(tensors.begin(), tensors.end());
+  write_safetensors(directory_ / "reversed", tensors, {});
+  EXPECT_EQ(common::read_file(directory_ / "reversed"), common::read_file(path_));
+}
+
+TEST_F(SafetensorsTest, TensorsStartAtAMultipleOfEightBytes) {
+  write_safetensors(path_, {{"odd name", at::ones({1})}}, {});
+  const std::string content = common::read_file(path_);
+  uint64_t length = 0;
+  std::memcpy(&length, content.data(), 8);
+  EXPECT_EQ(length % 8, 0u);
+  EXPECT_EQ(content.size(), 8 + length + 4);
+}
+
+// 0, 1, 2, 3 as little-endian uint16 is 0x0100, 0x0302.
+TEST_F(SafetensorsTest, AFileWrittenByHandIsRead) {
+  const auto path = file_of(
+      R"({"__metadata__":{"a":"b"},"x":{"dtype":"I16","shape":[2,1],"data_offsets":[0,4]}}  )", 4);
+  const SafetensorsContent content = read_safetensors(path);
+  EXPECT_EQ(content.metadata.at("a"), "b");
+  const at::Tensor expected = at::tensor({0x0100, 0x0302}, at::kShort).view({2, 1});
+  EXPECT_TRUE(same_values(content.tensors.at("x"), expected));
+}
+
+TEST_F(SafetensorsTest, AFloatWrittenByHandIsRead) {
+  const std::string header = R"({"x":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})";
+  const char bytes[] = {'\x00', '\x00', '\x20', '\xc0'};  // -2.5
+  std::string content = {static_cast<char>(header.size()), 0, 0, 0, 0, 0, 0, 0};
+  common::write_file_atomically(path_, content + header + std::string(bytes, 4));
+  EXPECT_EQ(read_safetensors(path_).tensors.at("x").item<float>(), -2.5f);
+}
+
+TEST_F(SafetensorsTest, AMissingFileIsRefused) { refusal(directory_ / "nowhere.safetensors"); }
+
+TEST_F(SafetensorsTest, EveryTruncationIsRefused) {
+  write_safetensors(path_, {{"a", at::ones({3})}, {"b", at::ones({2})}}, {{"k", "v"}});
+  const std::string content = common::read_file(path_);
+  const auto cut = directory_ / "cut";
+  for (size_t length = 0; length < content.size(); ++length) {
+    common::write_file_atomically(cut, content.substr(0, length));
+    EXPECT_THROW(read_safetensors(cut), InputError) << length << " of " << content.size();
+  }
+}
+
+TEST_F(SafetensorsTest, AGarbageHeaderIsRefused) { refusal(file_of("{\"a\": what?", 16)); }
+
+TEST_F(SafetensorsTest, AnInvalidUtf8HeaderIsRefused) { refusal(file_of("{\"\xff\xfe\": 1}", 16)); }
+
+TEST_F(SafetensorsTest, AHeaderLongerThanTheFileIsRefused) {
+  common::write_file_atomically(path_, std::string(8, '\xff') + "{}");
+  refusal(path_);
+}
+
+TEST_F(SafetensorsTest, AHeaderThatIsNoObjectIsRefused) {
+  for (const char* header : {"null", "[]", "5", "\"text\""}) {
+    EXPECT_THROW(read_safetensors(file_of(header, 0)), InputError) << header;
+  }
+}
+
+TEST_F(SafetensorsTest, AnIncompleteEntryIsRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[1]}})", 4));
+  refusal(file_of(R"({"a":{"dtype":"F32","data_offsets":[0,4]}})", 4));
+  refusal(file_of(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4));
+}
+
+TEST_F(SafetensorsTest, AnUnknownTypeIsRefusedByName) {
+  const auto path = file_of(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", 1);
+  EXPECT_TRUE(contains(refusal(path), "F8_E4M3"));
+}
+
+TEST_F(SafetensorsTest, OffsetsBeyondTheFileAreRefused) {
+  const auto path = file_of(R"({"far":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 8);
+  EXPECT_TRUE(contains(refusal(path), "far"));
+}
+
+TEST_F(SafetensorsTest, OffsetsThatRunBackwardsAreRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}})", 8));
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 8));
+}
+
+TEST_F(SafetensorsTest, AShapeThatDoesNotFillItsOffsetsIsRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 12));
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8));
+}
+
+// 2^62 x 4 bytes is 0 modulo 2^64.
+TEST_F(SafetensorsTest, AShapeWhoseSizeOverflowsIsRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}})", 4));
+  refusal(file_of(
+      R"({"a":{"dtype":"F32","shape":[2147483648,2147483648],"data_offsets":[0,0]}})", 4));
+}
+
+TEST_F(SafetensorsTest, ANegativeAxisIsRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4));
+}
+
+TEST_F(SafetensorsTest, OverlappingTensorsAreRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                  R"("b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+                  12));
+}
+
+TEST_F(SafetensorsTest, BytesThatBelongToNoTensorAreRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 8));
+  refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8));
+}
+
+TEST_F(SafetensorsTest, ATypeWithoutANameCannotBeWritten) {
+  const at::Tensor complex = at::zeros({2}, at::kComplexFloat);
+  EXPECT_THROW(write_safetensors(path_, {{"a", complex}}, {}), InputError);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(SafetensorsTest, AFolderThatIsNotThereIsASystemError) {
+  const auto nowhere = directory_ / "none" / "a.safetensors";
+  const std::string text = failure_text<common::SystemError>(
+      [&] { write_safetensors(nowhere, {{"a", at::ones({1})}}, {}); });
+  EXPECT_TRUE(contains(text, "a.safetensors")) << text;
+}
+
+TEST(LoadParametersTest, CopiesByName) {
+  const NamedTensors parameters = {{"a", at::zeros({2}).requires_grad_()}, {"b", at::zeros({1})}};
+  load_parameters(parameters, {{"b", at::ones({1})}, {"a", at::full({2}, 3)}}, "file");
+  EXPECT_TRUE(same_values(parameters[0].second, at::full({2}, 3.0)));
+  EXPECT_TRUE(same_values(parameters[1].second, at::ones({1})));
+}
+
+TEST(LoadParametersTest, ConvertsToTheParametersPrecision) {
+  const NamedTensors parameters = {{"a", at::zeros({2}, at::kDouble)}};
+  load_parameters(parameters, {{"a", at::full({2}, 0.5, at::kFloat)}}, "file");
+  EXPECT_EQ(parameters[0].second.scalar_type(), at::kDouble);
+  EXPECT_EQ(parameters[0].second[1].item<double>(), 0.5);
+}
+
+TEST(LoadParametersTest, ListsAllThatDoesNotFit) {
+  const NamedTensors parameters = {{"gone", at::zeros({1})}, {"odd", at::zeros({2})}};
+  const std::string text = failure_text<InputError>([&] {
+    load_parameters(parameters, {{"odd", at::ones({3})}, {"extra", at::ones({1})}}, "some file");
+  });
+  for (const char* part : {"some file", "'gone' is missing", "'odd'", "'extra'"}) {
+    EXPECT_TRUE(contains(text, part)) << text;
+  }
+}
+
+TEST(LoadParametersTest, ChangesNothingWhenSomethingDoesNotFit) {
+  const NamedTensors parameters = {{"good", at::zeros({1})}, {"missing", at::zeros({1})}};
+  EXPECT_THROW(load_parameters(parameters, {{"good", at::ones({1})}}, "file"), InputError);
+  EXPECT_EQ(parameters[0].second.item<float>(), 0);
+}
+
+}  // namespace
+}  // namespace muster::models

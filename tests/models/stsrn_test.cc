@@ -1,0 +1,336 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "models/model_catalog.h"
+#include "tests/common/support.h"
+#include "tests/models/naive_stsrn.h"
+#include "tests/models/support.h"
+
+namespace muster::models {
+namespace {
+
+proto::Model stsrn_options(double width, int features, double dropout = 0.6) {
+  proto::Model options;
+  options.mutable_stsrn()->set_width(width);
+  options.mutable_stsrn()->set_features(features);
+  options.mutable_stsrn()->set_dropout(dropout);
+  return options;
+}
+
+// Filters 4, 8, 8, sixteen features, seven identities, float64.
+std::unique_ptr<Model> small_model(uint64_t seed = 1, double dropout = 0.6) {
+  auto model = create_stsrn(stsrn_options(0.25, 16, dropout), 7, seed);
+  model->to(at::kDouble);
+  return model;
+}
+
+// Biases and the synergy start at zero; tests that compare formulas need values everywhere.
+void randomise_vectors(const Model& model) {
+  uint64_t key = 1000;
+  for (const auto& [name, value] : model.parameters()) {
+    if (value.dim() == 1) value.detach().copy_(0.5 * normal_tensor(value.sizes(), ++key));
+  }
+}
+
+ModelInput random_input(int64_t clips, int64_t frames, at::ScalarType type = at::kDouble,
+                        uint64_t key = 1) {
+  ModelInput input;
+  input.clips = normal_tensor({clips, frames, 3, 56, 40}, 2 * key, type);
+  input.flow = normal_tensor({clips, frames, 2, 56, 40}, 2 * key + 1, type);
+  return input;
+}
+
+ModelInput clip_of(const ModelInput& input, int64_t clip) {
+  ModelInput one;
+  one.clips = input.clips.narrow(0, clip, 1);
+  one.flow = input.flow.narrow(0, clip, 1);
+  return one;
+}
+
+at::Tensor features_of(Model& model, const ModelInput& input,
+                       const ForwardContext& context = evaluation_context()) {
+  return model.forward(input, context).signature.at("features");
+}
+
+at::Tensor parameter(const Model& model, const std::string& wanted) {
+  for (const auto& [name, value] : model.parameters()) {
+    if (name == wanted) return value;
+  }
+  ADD_FAILURE() << "no parameter " << wanted;
+  return {};
+}
+
+int64_t parameter_count(const Model& model) {
+  int64_t count = 0;
+  for (const auto& [name, value] : model.parameters()) count += value.numel();
+  return count;
+}
+
+int64_t convolution_size(int64_t in, int64_t out, int64_t kernel) {
+  return in * out * kernel * kernel + out;
+}
+
+int64_t residual_size(int64_t in, int64_t out) {
+  return 2 * convolution_size(in, out, 5) + convolution_size(out, out, 3);
+}
+
+TEST(StsrnTest, TheFullModelHasTheDerivedParameterCount) {
+  EXPECT_EQ(parameter_count(*create_stsrn(stsrn_options(1, 128), 150, 1)), 477750);
+}
+
+TEST(StsrnTest, WithoutIdentitiesThereIsNoClassifier) {
+  const auto model = create_stsrn(stsrn_options(1, 128), 0, 1);
+  EXPECT_EQ(parameter_count(*model), 477750 - (128 * 150 + 150));
+  EXPECT_FALSE(model->forward(random_input(1, 1, at::kFloat), evaluation_context())
+                   .identity_logits.defined());
+}
+
+TEST(StsrnTest, WidthScalesEveryFilter) {
+  const int64_t expected = convolution_size(5, 4, 5) + residual_size(4, 8) + residual_size(8, 8) +
+                           (8 * 10 * 8 * 16 + 16) + 2 * (16 * 16 + 16) + 16 + (16 * 7 + 7);
+  EXPECT_EQ(parameter_count(*small_model()), expected);
+}
+
+TEST(StsrnTest, AsksForCroppedFramesWithFlow) {
+  const InputFormat format = small_model()->input_format();
+  EXPECT_EQ(format.resize_height, 64);
+  EXPECT_EQ(format.resize_width, 48);
+  EXPECT_EQ(format.crop_height, 56);
+  EXPECT_EQ(format.crop_width, 40);
+  EXPECT_TRUE(format.flow);
+}
+
+TEST(StsrnTest, SpeaksOneVectorPerClip) {
+  const auto model = small_model();
+  const ModelOutput output = model->forward(random_input(3, 2), evaluation_context());
+  EXPECT_EQ(output.signature.size(), 1u);
+  EXPECT_EQ(output.signature.at("features").sizes(), (std::vector<int64_t>{3, 16}));
+  EXPECT_EQ(output.identity_logits.sizes(), (std::vector<int64_t>{3, 7}));
+}
+
+TEST(StsrnTest, ForwardEqualsTheSpecificationInPlainLoops) {
+  const auto model = small_model();
+  randomise_vectors(*model);
+  const ModelInput input = random_input(2, 3);
+  const ModelOutput output = model->forward(input, evaluation_context());
+  const NaiveStsrnOutput naive = naive_stsrn(model->parameters(), input);
+  EXPECT_LT(largest_difference(output.signature.at("features"), naive.features), 1e-11);
+  EXPECT_LT(largest_difference(output.identity_logits, naive.identity_logits), 1e-11);
+}
+
+TEST(StsrnTest, Float32EqualsTheSpecificationToItsPrecision) {
+  const auto model = create_stsrn(stsrn_options(0.25, 16), 7, 1);
+  const ModelInput input = random_input(1, 2, at::kFloat);
+  const NaiveStsrnOutput naive = naive_stsrn(model->parameters(), input);
+  EXPECT_LT(largest_difference(features_of(*model, input), naive.features), 1e-5);
+}
+
+TEST(StsrnTest, ClipsDoNotSeeEachOther) {
+  const auto model = small_model();
+  const ModelInput input = random_input(3, 2);
+  const at::Tensor together = features_of(*model, input);
+  for (int64_t clip = 0; clip < 3; ++clip) {
+    const at::Tensor alone = features_of(*model, clip_of(input, clip));
+    EXPECT_LT(largest_difference(together.narrow(0, clip, 1), alone), 1e-13);
+  }
+}
+
+TEST(StsrnTest, ClipsDoNotSeeEachOtherInTraining) {
+  const auto model = small_model();
+  const ModelInput input = random_input(3, 2);
+  const at::Tensor together = features_of(*model, input, training_context({7, 8, 9}));
+  for (int64_t clip = 0; clip < 3; ++clip) {
+    const auto context = training_context({7 + static_cast<uint64_t>(clip)});
+    const at::Tensor alone = features_of(*model, clip_of(input, clip), context);
+    EXPECT_LT(largest_difference(together.narrow(0, clip, 1), alone), 1e-13);
+  }
+}
+
+TEST(StsrnTest, FrameOrderMatters) {
+  const auto model = small_model();
+  ModelInput input = random_input(1, 3);
+  const at::Tensor forwards = features_of(*model, input);
+  input.clips = input.clips.flip(1);
+  input.flow = input.flow.flip(1);
+  EXPECT_GT(largest_difference(forwards, features_of(*model, input)), 1e-3);
+}
+
+TEST(StsrnTest, FlowMatters) {
+  const auto model = small_model();
+  ModelInput input = random_input(1, 2);
+  const at::Tensor with_flow = features_of(*model, input);
+  input.flow = at::zeros_like(input.flow);
+  EXPECT_GT(largest_difference(with_flow, features_of(*model, input)), 1e-3);
+}
+
+TEST(StsrnTest, EvaluationHasNoChance) {
+  const auto model = small_model();
+  const ModelInput input = random_input(2, 2);
+  EXPECT_TRUE(same_values(features_of(*model, input), features_of(*model, input)));
+}
+
+TEST(StsrnTest, DropoutActsInTraining) {
+  const auto model = small_model();
+  const ModelInput input = random_input(1, 2);
+  EXPECT_GT(largest_difference(features_of(*model, input),
+                               features_of(*model, input, training_context({5}))),
+            1e-3);
+}
+
+TEST(StsrnTest, DropoutIsAFunctionOfTheClipKey) {
+  const auto model = small_model();
+  const ModelInput input = random_input(1, 2);
+  const at::Tensor first = features_of(*model, input, training_context({5}));
+  EXPECT_TRUE(same_values(first, features_of(*model, input, training_context({5}))));
+  EXPECT_FALSE(same_values(first, features_of(*model, input, training_context({6}))));
+}
+
+TEST(StsrnTest, WithoutDropoutTrainingIsEvaluation) {
+  const auto model = small_model(1, 0);
+  const ModelInput input = random_input(2, 2);
+  EXPECT_TRUE(same_values(features_of(*model, input),
+                          features_of(*model, input, training_context({5, 6}))));
+}
+
+TEST(StsrnTest, TrainingDemandsAKeyPerClip) {
+  const auto model = small_model();
+  EXPECT_THROW(features_of(*model, random_input(2, 1), training_context({5})),
+               common::RequirementError);
+}
+
+TEST(StsrnTest, WithoutClipsSpeaksEmptySignatures) {
+  const auto model = small_model();
+  const ModelOutput output = model->forward(random_input(0, 3), training_context({}));
+  EXPECT_EQ(output.signature.at("features").sizes(), (std::vector<int64_t>{0, 16}));
+  EXPECT_EQ(output.identity_logits.sizes(), (std::vector<int64_t>{0, 7}));
+}
+
+TEST(StsrnTest, WithoutClipsEveryGradientIsZeroOrUndefined) {
+  const auto model = small_model();
+  const ModelOutput output = model->forward(random_input(0, 3), training_context({}));
+  (output.signature.at("features").sum() + output.identity_logits.sum()).backward();
+  for (const auto& [name, value] : model->parameters()) {
+    if (!value.grad().defined()) continue;
+    EXPECT_TRUE(same_values(value.grad(), at::zeros_like(value))) << name;
+  }
+}
+
+TEST(StsrnTest, EveryParameterGetsAGradient) {
+  const auto model = small_model();
+  const ModelOutput output = model->forward(random_input(2, 3), training_context({1, 2}));
+  output.identity_logits.pow(2).sum().backward();
+  for (const auto& [name, value] : model->parameters()) {
+    ASSERT_TRUE(value.grad().defined()) << name;
+    EXPECT_GT(value.grad().norm().item<double>(), 0) << name;
+  }
+}
+
+TEST(StsrnTest, GradientEqualsFiniteDifferences) {
+  const auto model = small_model();
+  randomise_vectors(*model);
+  const ModelInput input = random_input(2, 3);
+  const at::Tensor weights = normal_tensor({2, 7}, 77);
+  const auto loss = [&] {
+    return (model->forward(input, training_context({3, 4})).identity_logits * weights).sum();
+  };
+  loss().backward();
+  for (const char* name :
+       {"conv.weight", "residual1.main2.bias", "residual2.shortcut.weight", "features.weight",
+        "synergy", "input_to_hidden.weight", "hidden_to_hidden.weight", "classifier.bias"}) {
+    const at::Tensor value = parameter(*model, name);
+    for (const int64_t index : {int64_t{0}, value.numel() / 2, value.numel() - 1}) {
+      const double analytic = value.grad().flatten()[index].item<double>();
+      const double numeric =
+          numeric_derivative(value.detach(), index, [&] { return loss().item<double>(); });
+      EXPECT_NEAR(analytic, numeric, 1e-7 * std::max(1.0, std::abs(numeric))) << name << index;
+    }
+  }
+}
+
+TEST(StsrnTest, FirstWeightsAreAFunctionOfTheSeed) {
+  const NamedTensors first = small_model(3)->parameters();
+  const NamedTensors again = small_model(3)->parameters();
+  const NamedTensors other = small_model(4)->parameters();
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].first, again[i].first);
+    EXPECT_TRUE(same_values(first[i].second, again[i].second));
+    const bool is_weight = first[i].second.dim() >= 2;
+    EXPECT_EQ(same_values(first[i].second, other[i].second), !is_weight) << first[i].first;
+  }
+}
+
+TEST(StsrnTest, BiasesAndSynergyStartAtZero) {
+  for (const auto& [name, value] : small_model()->parameters()) {
+    if (value.dim() == 1) EXPECT_TRUE(same_values(value, at::zeros_like(value))) << name;
+  }
+}
+
+TEST(StsrnTest, ConversionReachesTensorsHandedOutBefore) {
+  const auto model = create_stsrn(stsrn_options(0.25, 16), 7, 1);
+  const NamedTensors before = model->parameters();
+  model->to(at::kDouble);
+  for (const auto& [name, value] : before) EXPECT_EQ(value.scalar_type(), at::kDouble) << name;
+  EXPECT_EQ(features_of(*model, random_input(1, 1)).scalar_type(), at::kDouble);
+}
+
+TEST(StsrnTest, ParametersAreTheModelsOwn) {
+  const auto model = small_model();
+  for (const auto& [name, value] : model->parameters()) value.detach().zero_();
+  const at::Tensor features = features_of(*model, random_input(1, 2));
+  EXPECT_TRUE(same_values(features, at::zeros_like(features)));
+}
+
+Signature signature_of(const at::Tensor& features) { return {{"features", features}}; }
+
+TEST(StsrnTest, DistanceIsEuclidean) {
+  const at::Tensor queries = normal_tensor({2, 16}, 1), gallery = normal_tensor({3, 16}, 2);
+  const at::Tensor distances =
+      small_model()->distance(signature_of(queries), signature_of(gallery));
+  ASSERT_EQ(distances.sizes(), (std::vector<int64_t>{2, 3}));
+  for (int64_t query = 0; query < 2; ++query) {
+    for (int64_t item = 0; item < 3; ++item) {
+      const double expected = (queries[query] - gallery[item]).norm().item<double>();
+      EXPECT_NEAR(distances[query][item].item<double>(), expected, 1e-12);
+    }
+  }
+}
+
+TEST(StsrnTest, DistancesOfVariantsAdd) {
+  const at::Tensor queries = normal_tensor({2, 4, 16}, 1), gallery = normal_tensor({3, 4, 16}, 2);
+  const at::Tensor distances =
+      small_model()->distance(signature_of(queries), signature_of(gallery));
+  ASSERT_EQ(distances.sizes(), (std::vector<int64_t>{2, 3}));
+  for (int64_t query = 0; query < 2; ++query) {
+    for (int64_t item = 0; item < 3; ++item) {
+      double expected = 0;
+      for (int64_t variant = 0; variant < 4; ++variant) {
+        expected += (queries[query][variant] - gallery[item][variant]).norm().item<double>();
+      }
+      EXPECT_NEAR(distances[query][item].item<double>(), expected, 1e-12);
+    }
+  }
+}
+
+// A large table must not be computed in a way that loses small distances.
+TEST(StsrnTest, DistanceToItselfIsZeroInALargeTable) {
+  const at::Tensor features = normal_tensor({40, 16}, 3, at::kFloat) + 10;
+  const at::Tensor distances =
+      small_model()->distance(signature_of(features), signature_of(features));
+  EXPECT_EQ(distances.diagonal().max().item<double>(), 0);
+}
+
+TEST(StsrnTest, RefusesSettingsOutOfRangeByName) {
+  const auto refusal = [](double width, int features, double dropout) {
+    return common::failure_text<common::InputError>(
+        [&] { create_stsrn(stsrn_options(width, features, dropout), 7, 1); });
+  };
+  EXPECT_TRUE(common::contains(refusal(0, 16, 0.5), "model.stsrn.width"));
+  EXPECT_TRUE(common::contains(refusal(1, 0, 0.5), "model.stsrn.features"));
+  EXPECT_TRUE(common::contains(refusal(1, 16, 1), "model.stsrn.dropout"));
+  EXPECT_TRUE(common::contains(refusal(1, 16, -0.1), "model.stsrn.dropout"));
+  EXPECT_TRUE(common::contains(refusal(std::nan(""), 16, 0.5), "model.stsrn.width"));
+}
+
+}  // namespace
+}  // namespace muster::models

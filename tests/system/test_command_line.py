@@ -1,0 +1,90 @@
+"""Help, mistakes and exit codes."""
+import unittest
+
+from support import SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
+
+COMMANDS = ["synth", "ingest", "store", "train", "extract", "score", "report", "monitor", "doctor"]
+
+
+class CommandLineTest(TemporaryDirectoryTest):
+    def test_help_lists_every_command_and_each_has_a_page(self):
+        page = muster("--help").stdout
+        for command in COMMANDS:
+            self.assertIn(f"  {command} ", page)
+            self.assertIn("usage: muster " + command, muster(command, "--help").stdout)
+
+    def test_no_command_is_bad_usage(self):
+        muster(code=2)
+
+    def test_mistyped_command_is_answered_with_the_nearest(self):
+        self.assertIn("did you mean 'train'?", muster("trian", code=2).stderr)
+
+    def test_mistyped_option_is_answered_with_the_nearest(self):
+        for command, option, nearest in [("synth", "--wrold", "--world"),
+                                         ("train", "--sepc", "--spec"),
+                                         ("score", "--feature", "--features")]:
+            self.assertIn(f"did you mean '{nearest}'?", muster(command, option, "x", code=2).stderr)
+
+    def test_mistyped_value_is_answered_with_the_nearest(self):
+        self.assertIn("did you mean 'prid2011'?",
+                      muster("synth", "--world", "prid2012", "--out", self.directory / "w",
+                             code=2).stderr)
+        self.assertIn("did you mean 'ilids-vid'?",
+                      muster("ingest", "--layout", "ilidsvid", "--input", "x", "--store", "y",
+                             code=2).stderr)
+
+    def test_missing_option_is_named(self):
+        self.assertIn("--out", muster("synth", "--world", "mars", code=2).stderr)
+
+    def test_number_out_of_range_is_named(self):
+        for value in ["-1", "many", "1e3", ""]:
+            error = muster("synth", "--world", "mars", "--out", self.directory / "w",
+                           f"--identities={value}", code=2).stderr
+            self.assertIn("--identities", error)
+
+    def test_doctor_finds_the_pieces_and_gives_remedies(self):
+        findings = {f["what"]: f for f in muster_json("doctor")["findings"]}
+        for piece in ["LibTorch", "MPI", "HDF5", "Prometheus", "gnuplot"]:
+            self.assertEqual(findings[piece]["verdict"], "ok", findings[piece])
+        for finding in findings.values():
+            self.assertTrue(finding["verdict"] == "ok" or finding["remedy"], finding)
+
+
+class SpecMistakesTest(SmallStoreTest):
+    def train_error(self, text, *arguments):
+        return muster("train", "--spec", self.spec(text), "--store", f"small={self.store}", "--run",
+                      self.directory / "run", *arguments, code=2).stderr
+
+    def test_all_unknown_fields_are_listed_with_places_and_nearest_names(self):
+        error = self.train_error('name: "x"\ndata { trian: "small" }\ntraining { stepz: 3 }\n')
+        self.assertIn(":2:", error)
+        self.assertIn("did you mean 'train'?", error)
+        self.assertIn(":3:", error)
+        self.assertIn("did you mean 'steps'?", error)
+        self.assertIn("2 problems, nothing was started", error)
+
+    def test_bad_settings_are_refused_before_anything_starts(self):
+        for setting, part in [("training.stepz=3", "did you mean 'steps'?"),
+                              ("training.steps=many", "'many' is not a whole number"),
+                              ("training.precision=FLOAT16", "one of FLOAT32, FLOAT64"),
+                              ("training.batch.identities=99", "training.batch.identities"),
+                              ("training.batch.frames=0", "not positive"),
+                              ("training.optimizer.learning_rate=nan", "learning_rate"),
+                              ("model.stsrn.dropout=1", "model.stsrn.dropout"),
+                              ("data.split=10", "data.split"),
+                              ("training.loss.identity=maybe", "on or off")]:
+            self.assertIn(part, self.train_error(self.SPEC, "--set", setting))
+        self.assertFalse((self.directory / "run").exists())
+
+    def test_store_that_is_not_given_is_named(self):
+        error = muster("train", "--spec", self.spec(), "--run", self.directory / "run",
+                       code=2).stderr
+        self.assertIn("--store small=DIR", error)
+
+    def test_under_mpirun_a_mistake_is_told_once(self):
+        error = self.train("run", "--set", "training.batch.identities=99", ranks=2, code=2).stderr
+        self.assertEqual(error.count("training.batch.identities: 99 are asked for"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

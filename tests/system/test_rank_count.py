@@ -1,0 +1,73 @@
+"""The number of ranks does not change what is trained."""
+import json
+import unittest
+
+from support import SmallStoreTest, progress_of
+
+
+class RankCountTest(SmallStoreTest):
+    def progress(self, ranks, steps, precision):
+        run = f"{precision}-{ranks}"
+        self.train(run, "--set", f"training.steps={steps}", "--set",
+                   f"training.precision={precision}", ranks=ranks)
+        return progress_of(self.directory / run)
+
+    def test_float64_agrees_for_50_steps_on_1_2_and_4_ranks(self):
+        alone = self.progress(1, 50, "FLOAT64")
+        self.assertEqual(len({step["batch"] for step in alone}), 50)
+        for ranks in (2, 4):
+            together = self.progress(ranks, 50, "FLOAT64")
+            self.assertEqual([s["batch"] for s in together], [s["batch"] for s in alone])
+            worst = max(abs(a["loss"] - b["loss"]) / abs(a["loss"])
+                        for a, b in zip(alone, together))
+            self.assertLessEqual(worst, 1e-9, f"{ranks} ranks")
+
+    def test_float32_agrees_for_10_steps_on_1_2_and_4_ranks(self):
+        alone = self.progress(1, 10, "FLOAT32")
+        for ranks in (2, 4):
+            together = self.progress(ranks, 10, "FLOAT32")
+            worst = max(abs(a["loss"] - b["loss"]) / abs(a["loss"])
+                        for a, b in zip(alone, together))
+            self.assertLessEqual(worst, 1e-4, f"{ranks} ranks")
+
+    def test_more_ranks_than_clips_trains_the_same(self):
+        small = ["--set", "training.batch.identities=2", "--set", "training.batch.clips=1", "--set",
+                 "training.precision=FLOAT64", "--set", "training.steps=3"]
+        self.train("one", *small)
+        self.train("three", *small, ranks=3)
+        for a, b in zip(progress_of(self.directory / "one"), progress_of(self.directory / "three")):
+            self.assertEqual(a["batch"], b["batch"])
+            self.assertAlmostEqual(a["loss"], b["loss"], delta=1e-9 * abs(a["loss"]))
+
+    def test_training_twice_gives_the_same_bits(self):
+        for run in ("first", "second"):
+            self.train(run, ranks=2)
+        weights = [(self.directory / run / "checkpoints" / "step-00000002" /
+                    "model.safetensors").read_bytes() for run in ("first", "second")]
+        self.assertEqual(weights[0], weights[1])
+
+    def test_another_seed_gives_other_batches(self):
+        self.train("a")
+        self.train("b", "--set", "training.seed=2")
+        self.assertNotEqual(progress_of(self.directory / "a")[0]["batch"],
+                            progress_of(self.directory / "b")[0]["batch"])
+
+    def test_a_finished_run_is_left_alone_and_another_one_is_refused(self):
+        self.train("run")
+        result = self.directory / "run" / "result.json"
+        before = result.stat().st_mtime_ns
+        self.assertIn("already trained", self.train("run").stderr)
+        self.assertIn("already holds", self.train("run", "--set", "training.steps=3", code=2).stderr)
+        self.assertEqual(result.stat().st_mtime_ns, before)
+
+    def test_an_unfinished_run_is_set_aside_not_lost(self):
+        self.train("run")
+        (self.directory / "run" / "result.json").unlink()
+        self.train("run")
+        self.assertTrue((self.directory / "run" / "result.json").exists())
+        kept = self.directory / "run.unfinished-1" / "progress.jsonl"
+        self.assertEqual(len(list(map(json.loads, kept.open()))), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,133 @@
+"""Stores as other programs see them, and damage to them."""
+import json
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+import h5py
+import numpy
+
+from support import LONG, SmallStoreTest, muster, muster_json
+
+
+class StoreTest(SmallStoreTest):
+    def shard(self):
+        return self.store / "shard-00000.h5"
+
+    def test_stock_h5py_reads_every_dataset(self):
+        with h5py.File(self.shard(), "r") as shard:
+            frames = int(shard["tracklets/length"][:].sum())
+            self.assertEqual(shard["frames/jpeg_offset"].shape, (frames + 1,))
+            self.assertEqual(shard["frames/flow"].shape, (frames, 64, 48, 2))
+            self.assertEqual(shard["frames/flow"].dtype, numpy.int8)
+            self.assertAlmostEqual(shard["frames/flow"].attrs["scale_factor"], 20 / 127)
+            self.assertEqual(shard["frames/joints"].shape, (frames, 14, 3))
+            self.assertEqual(shard.attrs["complete"], 1)
+            for name in ["start", "length", "identity", "camera", "sequence"]:
+                self.assertEqual(shard["tracklets/" + name].shape,
+                                 shard["tracklets/start"].shape)
+            first = shard["tracklets/start"][:]
+            self.assertTrue((shard["frames/flow"][:][first] == 0).all())
+            jpeg = bytes(shard["frames/jpeg"][:][:int(shard["frames/jpeg_offset"][1])])
+            self.assertTrue(jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9"))
+
+    def test_joints_are_those_of_the_world(self):
+        with h5py.File(self.shard(), "r") as shard:
+            joints = shard["frames/joints"][:]
+            identity = shard["tracklets/identity"][0]
+            camera = "ab"[shard["tracklets/camera"][0] - 1]
+        table = (self.world / "joints" / "multi_shot" / f"cam_{camera}" /
+                 f"person_{identity:04d}.csv").read_text().splitlines()
+        expected = numpy.array([float(v) for v in table[1].split(",")[1:]]).reshape(14, 3)
+        numpy.testing.assert_allclose(joints[0], expected, atol=1e-3)
+
+    def test_info_counts_what_the_world_holds(self):
+        info = muster_json("store", "info", self.store)
+        folders = list(self.world.glob("multi_shot/cam_*/person_*"))
+        pictures = list(self.world.glob("multi_shot/cam_*/person_*/*.png"))
+        self.assertEqual(info["tracklets"], len(folders))
+        self.assertEqual(info["frames"], len(pictures))
+        self.assertTrue(info["synthetic"])
+
+    def test_same_input_gives_same_bytes_whatever_the_jobs(self):
+        again = self.directory / "again"
+        muster("ingest", "--layout", "prid2011", "--input", self.world, "--store", again, "--jobs",
+               "3")
+        for name in ["manifest.json", "shard-00000.h5"]:
+            self.assertEqual((again / name).read_bytes(), (self.store / name).read_bytes())
+
+    def test_ingest_again_changes_nothing(self):
+        before = (self.store / "manifest.json").stat().st_mtime_ns
+        error = muster("ingest", "--layout", "prid2011", "--input", self.world, "--store",
+                       self.store).stderr
+        self.assertIn("already there", error)
+        self.assertEqual((self.store / "manifest.json").stat().st_mtime_ns, before)
+
+    def test_any_flipped_byte_is_found(self):
+        copy = self.directory / "copy"
+        shutil.copytree(self.store, copy)
+        for name in ["manifest.json", "shard-00000.h5"]:
+            whole = (copy / name).read_bytes()
+            count = 200 if LONG else 40
+            places = sorted({int(i * (len(whole) - 1) / count) for i in range(count + 1)})
+            for place in places:
+                with open(copy / name, "r+b") as file:
+                    file.seek(place)
+                    file.write(bytes([whole[place] ^ (1 << place % 8)]))
+                done = subprocess.run([muster.__globals__["MUSTER"], "store", "verify", copy],
+                                      capture_output=True, text=True)
+                self.assertIn(done.returncode, (1, 2), f"{name} byte {place}")
+                self.assertIn(name, done.stderr)
+                (copy / name).write_bytes(whole)
+        muster("store", "verify", copy, "--sha256")
+
+    def test_export_gives_back_the_stored_jpegs(self):
+        out = self.directory / "out"
+        muster("store", "export", self.store, "--out", out)
+        with h5py.File(self.shard(), "r") as shard:
+            offset = shard["frames/jpeg_offset"][:]
+            jpeg = bytes(shard["frames/jpeg"][:])
+            identity, camera = shard["tracklets/identity"][0], shard["tracklets/camera"][0]
+        first = out / f"identity-{identity:05d}-camera-{camera}-sequence-0" / "00001.jpg"
+        self.assertEqual(first.read_bytes(), jpeg[:int(offset[1])])
+        self.assertEqual(len(list(out.rglob("*.jpg"))), len(offset) - 1)
+
+    def test_a_repacked_copy_still_trains_to_the_same_losses(self):
+        if shutil.which("h5repack") is None:
+            self.repack_by_h5py()
+        else:
+            self.repack_by_tool()
+        record = json.loads((self.repacked / "manifest.json").read_text())
+        self.assertEqual(record["frames"], muster_json("store", "info", self.store)["frames"])
+        self.train("plain")
+        muster("train", "--spec", self.spec(), "--store", f"small={self.repacked}", "--run",
+               self.directory / "packed")
+        losses = [[line["loss"] for line in
+                   map(json.loads, (self.directory / run / "progress.jsonl").open())]
+                  for run in ("plain", "packed")]
+        self.assertEqual(losses[0], losses[1])
+
+    def repack_by_tool(self):
+        self.repacked = self.directory / "repacked"
+        shutil.copytree(self.store, self.repacked)
+        subprocess.run(["h5repack", "-l", "frames/flow:CHUNK=1x64x48x2", "-f", "frames/flow:GZIP=1",
+                        self.shard(), self.repacked / "shard-00000.h5"], check=True)
+
+    def repack_by_h5py(self):
+        self.repacked = self.directory / "repacked"
+        shutil.copytree(self.store, self.repacked)
+        target = self.repacked / "shard-00000.h5"
+        target.unlink()
+        with h5py.File(self.shard(), "r") as old, h5py.File(target, "w") as new:
+            for name, value in old.attrs.items():
+                new.attrs[name] = numpy.bytes_(value) if isinstance(value, str) else value
+
+            def copy(name, item):
+                if isinstance(item, h5py.Dataset):
+                    new.create_dataset(name, data=item[:], chunks=True, compression="gzip")
+            old.visititems(copy)
+
+
+if __name__ == "__main__":
+    unittest.main()

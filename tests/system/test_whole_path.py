@@ -1,0 +1,177 @@
+"""From a store to a report, and what other programs bring along."""
+import csv
+import io
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+import unittest
+import urllib.parse
+import urllib.request
+
+import h5py
+import numpy
+
+from support import MUSTER, SOURCE, SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
+
+
+class ScoreTest(TemporaryDirectoryTest):
+    """Features that another program wrote."""
+
+    def write(self, name, features, identity, camera, role):
+        path = self.directory / name
+        with h5py.File(path, "w") as file:
+            file["features"] = numpy.asarray(features, dtype="float32")
+            file["identity"] = numpy.asarray(identity, dtype="int32")
+            file["camera"] = numpy.asarray(camera, dtype="int32")
+            file["role"] = numpy.asarray(role, dtype="int32")
+        return path
+
+    def test_cmc_and_map_equal_a_naive_computation(self):
+        random = numpy.random.default_rng(7)
+        people, copies = 30, 3
+        identity = numpy.repeat(numpy.arange(people), copies)
+        camera = numpy.tile([1, 2, 2], people)
+        role = numpy.tile([1, 2, 2], people)
+        centre = random.normal(size=(people, 8))
+        features = centre[identity] + random.normal(scale=1.2, size=(people * copies, 8))
+        result = muster_json("score", "--features",
+                             self.write("f.h5", features, identity, camera, role))
+        features = features.astype("float32").astype("float64")
+        first, precision = [], []
+        for query in numpy.flatnonzero(role == 1):
+            gallery = numpy.flatnonzero(role == 2)
+            distance = numpy.sqrt(((features[gallery] - features[query])**2).sum(1))
+            right = identity[gallery[numpy.argsort(distance, kind="stable")]] == identity[query]
+            places = numpy.flatnonzero(right)
+            first.append(places[0])
+            precision.append(numpy.mean([(k + 1) / (p + 1) for k, p in enumerate(places)]))
+        for rank in (1, 5, 10, 20):
+            self.assertAlmostEqual(result["rank"][str(rank)],
+                                   numpy.mean([f < rank for f in first]), places=12)
+        self.assertAlmostEqual(result["map"], numpy.mean(precision), places=12)
+        self.assertEqual(result["queries"], people)
+        self.assertEqual(result["gallery"], 2 * people)
+
+    def test_equal_distances_rank_in_file_order(self):
+        path = self.write("f.h5", [[0], [1], [1]], [5, 5, 6], [1, 2, 2], [1, 2, 2])
+        self.assertEqual(muster_json("score", "--features", path)["rank"]["1"], 1.0)
+        path = self.write("g.h5", [[0], [1], [1]], [5, 6, 5], [1, 2, 2], [1, 2, 2])
+        self.assertEqual(muster_json("score", "--features", path)["rank"]["1"], 0.0)
+
+    def test_faulty_files_are_named(self):
+        path = self.directory / "f.h5"
+        self.assertIn(str(path), muster("score", "--features", path, code=2).stderr)
+        path.write_bytes(b"nothing")
+        self.assertIn(str(path), muster("score", "--features", path, code=2).stderr)
+        with h5py.File(path, "w") as file:
+            file["features"] = numpy.zeros((2, 2), dtype="float32")
+        self.assertIn("identity", muster("score", "--features", path, code=2).stderr)
+        path = self.write("nan.h5", [[numpy.nan], [1]], [1, 1], [1, 2], [1, 2])
+        self.assertIn("not finite", muster("score", "--features", path, code=2).stderr)
+        path = self.write("none.h5", [[1], [1]], [1, 2], [1, 2], [1, 2])
+        self.assertIn("no query has a match", muster("score", "--features", path, code=2).stderr)
+
+
+class ReportTest(SmallStoreTest):
+    def workspace_with_result(self):
+        workspace = self.directory / "workspace"
+        (workspace / "stores").mkdir(parents=True)
+        (workspace / "stores" / "small").symlink_to(self.store)
+        self.train("run", ranks=2)
+        features = self.directory / "features.h5"
+        muster("extract", "--run", self.directory / "run", "--store", f"small={self.store}",
+               "--features", features)
+        muster("score", "--features", features, "--run", self.directory / "run", "--result",
+               workspace / "results" / "small.json")
+        return workspace
+
+    def test_table_holds_what_score_printed(self):
+        workspace = self.workspace_with_result()
+        measured = muster_json("score", "--features", self.directory / "features.h5")
+        muster("report", self.spec(), "--workspace", workspace, "--out", self.directory / "out")
+        rows = list(csv.DictReader(io.StringIO((self.directory / "out/report.csv").read_text())))
+        self.assertEqual(len(rows), 1)
+        self.assertEqual(rows[0]["source"], "measured")
+        self.assertAlmostEqual(float(rows[0]["rank1"]), 100 * measured["rank"]["1"], delta=0.06)
+        self.assertAlmostEqual(float(rows[0]["map"]), 100 * measured["map"], delta=0.06)
+        page = (self.directory / "out/report.html").read_text()
+        self.assertIn("<svg", page)
+        self.assertIn("ynthetic", page)
+        self.assertNotIn("http://", page.replace("http://www.w3.org", ""))
+
+    def test_report_again_gives_the_same_bytes(self):
+        workspace = self.workspace_with_result()
+        pages = []
+        for _ in range(2):
+            muster("report", self.spec(), "--workspace", workspace, "--out", self.directory / "out")
+            pages.append((self.directory / "out/report.html").read_bytes())
+        self.assertEqual(pages[0], pages[1])
+
+    def test_missing_cells_are_shown_as_missing(self):
+        workspace = self.directory / "empty"
+        workspace.mkdir()
+        muster("report", self.spec(), "--workspace", workspace, "--out", self.directory / "out")
+        self.assertIn("missing", (self.directory / "out/report.html").read_text())
+
+
+class MetricsTest(SmallStoreTest):
+    def free_port(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def query(self, port, text):
+        url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": text})
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.load(answer)["data"]["result"]
+
+    def wait_until(self, condition, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if condition():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.2)
+        self.fail("waited in vain")
+
+    def test_a_real_prometheus_sees_both_ranks_step(self):
+        workspace = self.directory / "workspace"
+        port = self.free_port()
+        monitor = subprocess.Popen([MUSTER, "monitor", "--workspace", workspace, "--port",
+                                    str(port), "--interval-seconds", "1"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(monitor.wait)
+        self.addCleanup(monitor.kill)
+        self.wait_until(lambda: self.query(port, "vector(1)"), 30)
+        self.train("run", "--workspace", workspace, "--set", "training.steps=150", ranks=2)
+        self.wait_until(lambda: len(self.query(
+            port, "max_over_time(muster_train_steps_total[5m]) > 0")) == 2, 30)
+        steps = self.query(port, "max_over_time(muster_train_steps_total[5m])")
+        self.assertEqual(sorted(s["metric"]["rank"] for s in steps), ["0", "1"])
+        self.assertEqual({s["metric"]["run"] for s in steps}, {"run"})
+        self.assertEqual(os.listdir(workspace / "monitoring" / "targets"), [])
+
+
+class LayersTest(TemporaryDirectoryTest):
+    def test_a_planted_upward_include_is_found(self):
+        check = SOURCE / "tools" / "check-layers"
+        self.assertEqual(subprocess.run([check, SOURCE], capture_output=True).returncode, 0)
+        for room, line in [("common", '#include "datastore/image.h"'),
+                           ("datastore", "#include <torch/types.h>"),
+                           ("models", '#include "trainer/communicator.h"')]:
+            folder = self.directory / room
+            folder.mkdir()
+            (folder / "planted.cc").write_text(line + "\n")
+            done = subprocess.run([check, self.directory], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1, line)
+            self.assertIn("planted.cc:1", done.stdout)
+            (folder / "planted.cc").unlink()
+
+
+if __name__ == "__main__":
+    unittest.main()

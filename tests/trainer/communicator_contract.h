@@ -1,0 +1,227 @@
+// What every communicator must do: checks that all ranks run together on one communicator.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "trainer/communicator.h"
+
+namespace muster::trainer {
+
+// A value that differs between ranks and positions; small enough that sums are exact in every type,
+// bytes included.
+template <typename T>
+T contract_value(int rank, int64_t position) {
+  return static_cast<T>((rank + 1) * 3 + position % 5);
+}
+
+template <typename T>
+std::vector<T> contract_values(int rank, int64_t count) {
+  std::vector<T> values;
+  for (int64_t i = 0; i < count; ++i) values.push_back(contract_value<T>(rank, i));
+  return values;
+}
+
+template <typename T>
+std::vector<T> sums_over_ranks(int size, int64_t count) {
+  std::vector<T> sums(static_cast<size_t>(count), T{0});
+  for (int64_t i = 0; i < count; ++i) {
+    for (int rank = 0; rank < size; ++rank) {
+      sums[static_cast<size_t>(i)] += contract_value<T>(rank, i);
+    }
+  }
+  return sums;
+}
+
+template <typename T>
+void check_all_reduce(Communicator& communicator, ElementType type) {
+  std::vector<T> values = contract_values<T>(communicator.rank(), 37);
+  // A type that is refused is refused on every rank, so that nobody waits for anybody.
+  EXPECT_NO_THROW(communicator.all_reduce_sum(values.data(), 37, type)->wait());
+  EXPECT_EQ(values, sums_over_ranks<T>(communicator.size(), 37));
+}
+
+inline void check_rank_and_size(Communicator& communicator) {
+  EXPECT_GE(communicator.rank(), 0);
+  EXPECT_LT(communicator.rank(), communicator.size());
+  int64_t ranks = communicator.rank(), ones = 1;
+  communicator.all_reduce_sum(&ranks, 1, ElementType::kInt64)->wait();
+  communicator.all_reduce_sum(&ones, 1, ElementType::kInt64)->wait();
+  EXPECT_EQ(ones, communicator.size());
+  EXPECT_EQ(ranks, int64_t{communicator.size()} * (communicator.size() - 1) / 2);
+}
+
+inline void check_all_reduce_float32(Communicator& communicator) {
+  check_all_reduce<float>(communicator, ElementType::kFloat32);
+}
+inline void check_all_reduce_float64(Communicator& communicator) {
+  check_all_reduce<double>(communicator, ElementType::kFloat64);
+}
+inline void check_all_reduce_int64(Communicator& communicator) {
+  check_all_reduce<int64_t>(communicator, ElementType::kInt64);
+}
+inline void check_all_reduce_byte(Communicator& communicator) {
+  check_all_reduce<uint8_t>(communicator, ElementType::kByte);
+}
+
+inline void check_all_reduce_of_nothing(Communicator& communicator) {
+  double untouched = 1.5;
+  communicator.all_reduce_sum(&untouched, 0, ElementType::kFloat64)->wait();
+  EXPECT_EQ(untouched, 1.5);
+}
+
+// The same addends in the same order: floating-point sums must not change between calls.
+inline void check_all_reduce_repeats_bit_for_bit(Communicator& communicator) {
+  std::vector<double> first;
+  for (int64_t i = 0; i < 1000; ++i) {
+    first.push_back(1.0 / static_cast<double>(i * communicator.size() + communicator.rank() + 3));
+  }
+  std::vector<double> second = first;
+  communicator.all_reduce_sum(first.data(), 1000, ElementType::kFloat64)->wait();
+  communicator.all_reduce_sum(second.data(), 1000, ElementType::kFloat64)->wait();
+  EXPECT_EQ(first, second);
+}
+
+inline void check_two_outstanding_reductions(Communicator& communicator) {
+  std::vector<double> first = contract_values<double>(communicator.rank(), 5000);
+  std::vector<float> second = contract_values<float>(communicator.rank() + 10, 7);
+  auto pending_first = communicator.all_reduce_sum(first.data(), 5000, ElementType::kFloat64);
+  auto pending_second = communicator.all_reduce_sum(second.data(), 7, ElementType::kFloat32);
+  pending_second->wait();
+  pending_first->wait();
+  EXPECT_EQ(first, sums_over_ranks<double>(communicator.size(), 5000));
+  for (int64_t i = 0; i < 7; ++i) {
+    float sum = 0;
+    for (int rank = 0; rank < communicator.size(); ++rank) {
+      sum += contract_value<float>(rank + 10, i);
+    }
+    EXPECT_EQ(second[static_cast<size_t>(i)], sum);
+  }
+}
+
+// Unequal shares: rank r brings (r + 1) % 3 * 2 elements, so rank 2 brings none.
+inline std::vector<int64_t> unequal_counts(int size) {
+  std::vector<int64_t> counts;
+  for (int rank = 0; rank < size; ++rank) counts.push_back((rank + 1) % 3 * 2);
+  return counts;
+}
+
+template <typename T>
+void check_all_gather(Communicator& communicator, const std::vector<int64_t>& counts,
+                      ElementType type) {
+  std::vector<T> expected;
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const auto part = contract_values<T>(rank, counts[static_cast<size_t>(rank)]);
+    expected.insert(expected.end(), part.begin(), part.end());
+  }
+  const int64_t own = counts[static_cast<size_t>(communicator.rank())];
+  const std::vector<T> local = contract_values<T>(communicator.rank(), own);
+  std::vector<T> all(expected.size(), T{77});
+  communicator.all_gather(local.data(), all.data(), counts, type);
+  EXPECT_EQ(all, expected);
+}
+
+inline void check_all_gather_of_unequal_counts(Communicator& communicator) {
+  const std::vector<int64_t> counts = unequal_counts(communicator.size());
+  check_all_gather<float>(communicator, counts, ElementType::kFloat32);
+  check_all_gather<double>(communicator, counts, ElementType::kFloat64);
+  check_all_gather<int64_t>(communicator, counts, ElementType::kInt64);
+  check_all_gather<uint8_t>(communicator, counts, ElementType::kByte);
+}
+
+inline void check_all_gather_of_nothing(Communicator& communicator) {
+  const std::vector<int64_t> counts(static_cast<size_t>(communicator.size()), 0);
+  check_all_gather<double>(communicator, counts, ElementType::kFloat64);
+}
+
+template <typename T>
+void check_reduce_scatter(Communicator& communicator, const std::vector<int64_t>& counts,
+                          ElementType type) {
+  const auto total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  const auto first =
+      std::accumulate(counts.begin(), counts.begin() + communicator.rank(), int64_t{0});
+  const auto own = counts[static_cast<size_t>(communicator.rank())];
+  const std::vector<T> sums = sums_over_ranks<T>(communicator.size(), total);
+  const std::vector<T> expected(sums.begin() + first, sums.begin() + first + own);
+  const std::vector<T> all = contract_values<T>(communicator.rank(), total);
+  std::vector<T> local(static_cast<size_t>(own), T{77});
+  communicator.reduce_scatter_sum(all.data(), local.data(), counts, type);
+  EXPECT_EQ(local, expected);
+  EXPECT_EQ(all, contract_values<T>(communicator.rank(), total)) << "the input was changed";
+}
+
+inline void check_reduce_scatter_of_unequal_counts(Communicator& communicator) {
+  const std::vector<int64_t> counts = unequal_counts(communicator.size());
+  check_reduce_scatter<float>(communicator, counts, ElementType::kFloat32);
+  check_reduce_scatter<double>(communicator, counts, ElementType::kFloat64);
+  check_reduce_scatter<int64_t>(communicator, counts, ElementType::kInt64);
+}
+
+inline void check_reduce_scatter_undoes_all_gather(Communicator& communicator) {
+  const std::vector<int64_t> counts = unequal_counts(communicator.size());
+  const int64_t own = counts[static_cast<size_t>(communicator.rank())];
+  const std::vector<double> local = contract_values<double>(communicator.rank(), own);
+  std::vector<double> all(
+      static_cast<size_t>(std::accumulate(counts.begin(), counts.end(), int64_t{0})));
+  communicator.all_gather(local.data(), all.data(), counts, ElementType::kFloat64);
+  std::vector<double> back(local.size());
+  communicator.reduce_scatter_sum(all.data(), back.data(), counts, ElementType::kFloat64);
+  for (size_t i = 0; i < local.size(); ++i) EXPECT_EQ(back[i], local[i] * communicator.size());
+}
+
+inline void check_broadcast_from_each_root(Communicator& communicator) {
+  for (int root = 0; root < communicator.size(); ++root) {
+    std::vector<double> numbers = contract_values<double>(communicator.rank(), 9);
+    communicator.broadcast(numbers.data(), 9, ElementType::kFloat64, root);
+    EXPECT_EQ(numbers, contract_values<double>(root, 9)) << "from rank " << root;
+    std::vector<uint8_t> bytes = contract_values<uint8_t>(communicator.rank(), 11);
+    communicator.broadcast(bytes.data(), 11, ElementType::kByte, root);
+    EXPECT_EQ(bytes, contract_values<uint8_t>(root, 11)) << "from rank " << root;
+  }
+}
+
+// That nobody leaves early cannot be seen without a clock; that everybody leaves, and that the calls
+// around it keep their order, can.
+inline void check_barrier_between_calls(Communicator& communicator) {
+  for (int round = 0; round < 3; ++round) {
+    communicator.barrier();
+    int64_t value = round;
+    communicator.all_reduce_sum(&value, 1, ElementType::kInt64)->wait();
+    EXPECT_EQ(value, int64_t{round} * communicator.size());
+  }
+}
+
+struct CommunicatorCheck {
+  std::string name;
+  void (*run)(Communicator&);
+};
+
+inline std::ostream& operator<<(std::ostream& out, const CommunicatorCheck& check) {
+  return out << check.name;
+}
+
+inline const std::vector<CommunicatorCheck>& communicator_checks() {
+  static const std::vector<CommunicatorCheck> checks = {
+      {"RankAndSize", check_rank_and_size},
+      {"AllReduceFloat32", check_all_reduce_float32},
+      {"AllReduceFloat64", check_all_reduce_float64},
+      {"AllReduceInt64", check_all_reduce_int64},
+      {"AllReduceByte", check_all_reduce_byte},
+      {"AllReduceOfNothing", check_all_reduce_of_nothing},
+      {"AllReduceRepeatsBitForBit", check_all_reduce_repeats_bit_for_bit},
+      {"TwoOutstandingReductions", check_two_outstanding_reductions},
+      {"AllGatherOfUnequalCounts", check_all_gather_of_unequal_counts},
+      {"AllGatherOfNothing", check_all_gather_of_nothing},
+      {"ReduceScatterOfUnequalCounts", check_reduce_scatter_of_unequal_counts},
+      {"ReduceScatterUndoesAllGather", check_reduce_scatter_undoes_all_gather},
+      {"BroadcastFromEachRoot", check_broadcast_from_each_root},
+      {"BarrierBetweenCalls", check_barrier_between_calls},
+  };
+  return checks;
+}
+
+}  // namespace muster::trainer
