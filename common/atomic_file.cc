@@ -81,7 +81,8 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
 std::string read_file(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw InputError(path.string(), "no such file");
-  if (fs::is_directory(path, ignored)) throw InputError(path.string(), "is a directory, not a file");
+  if (fs::is_directory(path, ignored))
+    throw InputError(path.string(), "is a directory, not a file");
   std::ifstream in(path, std::ios::binary);
   std::ostringstream content;
   content << in.rdbuf();

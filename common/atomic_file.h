@@ -1,4 +1,5 @@
-// Files appear whole or not at all: written beside their final name, synced, renamed, directory synced.
+// Files appear whole or not at all: written beside their final name, synced, renamed, directory
+// synced.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +24,8 @@ void sync_path(const std::filesystem::path& path);
 // Syncs `temporary`, renames it to `path`, syncs the directory. Throws SystemError.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
 
-// Throws InputError if `path` already exists and is not an empty directory, then creates its parents.
+// Throws InputError if `path` already exists and is not an empty directory, then creates its
+// parents.
 void require_new_directory(const std::filesystem::path& path, const std::string& remedy);
 
 }  // namespace muster::common

@@ -7,8 +7,8 @@
 
 namespace muster::common {
 
-// Protobuf text format. Fields that are set to their default are left out; so is what then is empty,
-// except a message's mere presence, which can mean something ("loss { identity {} }").
+// Protobuf text format. Fields that are set to their default are left out; so is what then is
+// empty, except a message's mere presence, which can mean something ("loss { identity {} }").
 std::string canonical_text(const google::protobuf::Message& message);
 
 }  // namespace muster::common

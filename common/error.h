@@ -1,9 +1,9 @@
 // The two kinds of failure.
 //
-// The world's or the caller's fault is an Error that names its object: InputError for what a user can
-// mend by typing something else (exit code 2), SystemError for a disk, a file or a peer that failed
-// (exit code 1). Our own fault is a RequirementError from MUSTER_REQUIRE, with both operands printed.
-// Only the two main files turn them into exit codes.
+// The world's or the caller's fault is an Error that names its object: InputError for what a user
+// can mend by typing something else (exit code 2), SystemError for a disk, a file or a peer that
+// failed (exit code 1). Our own fault is a RequirementError from MUSTER_REQUIRE, with both operands
+// printed. Only the two main files turn them into exit codes.
 #pragma once
 
 #include <sstream>
@@ -12,8 +12,8 @@
 
 namespace muster::common {
 
-// `object` is the file, field, rank, run or dataset the failure is about; `what()` is one line of the
-// form "object: problem; remedy".
+// `object` is the file, field, rank, run or dataset the failure is about; `what()` is one line of
+// the form "object: problem; remedy".
 class Error : public std::runtime_error {
  public:
   Error(const std::string& object, const std::string& problem, const std::string& remedy = "");
@@ -51,13 +51,13 @@ std::string printed(const T& value) {
 }  // namespace muster::common
 
 // MUSTER_REQUIRE(a, <, b): throws RequirementError with both values when `a < b` does not hold.
-#define MUSTER_REQUIRE(left, comparison, right)                                                \
-  do {                                                                                         \
-    const auto& muster_left = (left);                                                          \
-    const auto& muster_right = (right);                                                        \
-    if (!(muster_left comparison muster_right)) {                                              \
-      ::muster::common::detail::requirement_failed(                                            \
-          #left " " #comparison " " #right, ::muster::common::detail::printed(muster_left),    \
-          ::muster::common::detail::printed(muster_right), __FILE__, __LINE__);                \
-    }                                                                                          \
+#define MUSTER_REQUIRE(left, comparison, right)                                             \
+  do {                                                                                      \
+    const auto& muster_left = (left);                                                       \
+    const auto& muster_right = (right);                                                     \
+    if (!(muster_left comparison muster_right)) {                                           \
+      ::muster::common::detail::requirement_failed(                                         \
+          #left " " #comparison " " #right, ::muster::common::detail::printed(muster_left), \
+          ::muster::common::detail::printed(muster_right), __FILE__, __LINE__);             \
+    }                                                                                       \
   } while (false)

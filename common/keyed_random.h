@@ -25,8 +25,8 @@ inline uint64_t combined_key(std::initializer_list<uint64_t> parts) {
   return key;
 }
 
-// The stream of one key. Copyable; the same key gives the same numbers on every machine, except that
-// normal() goes through the C library's log and cos.
+// The stream of one key. Copyable; the same key gives the same numbers on every machine, except
+// that normal() goes through the C library's log and cos.
 class KeyedRandom {
  public:
   explicit KeyedRandom(uint64_t key) : key_(key) {}

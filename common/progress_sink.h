@@ -16,9 +16,9 @@ struct PhaseSeconds {
 
 // One optimiser step, told once it is complete.
 struct StepReport {
-  int64_t step = 0;         // 1 for the first
-  int64_t total_steps = 0;  // of the whole training
-  double loss = 0;          // the total that is minimised
+  int64_t step = 0;                          // 1 for the first
+  int64_t total_steps = 0;                   // of the whole training
+  double loss = 0;                           // the total that is minimised
   std::map<std::string, double> losses;      // its parts by name
   std::map<std::string, double> statistics;  // what mining saw: active_share, hardest distances
   double gradient_norm = 0;
@@ -29,8 +29,8 @@ struct StepReport {
   double step_seconds = 0;
 };
 
-// Calls come from the thread that does the work, never concurrently. An implementation must not throw
-// and must cost microseconds.
+// Calls come from the thread that does the work, never concurrently. An implementation must not
+// throw and must cost microseconds.
 class ProgressSink {
  public:
   virtual ~ProgressSink() = default;

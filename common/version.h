@@ -6,7 +6,8 @@
 namespace muster::common {
 
 std::string version();
-// Git commit of the source, "-dirty" appended when it had uncommitted changes; "unknown" outside git.
+// Git commit of the source, "-dirty" appended when it had uncommitted changes; "unknown" outside
+// git.
 std::string commit();
 
 }  // namespace muster::common

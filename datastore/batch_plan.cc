@@ -85,7 +85,8 @@ ClipRequest BatchPlanner::draw_clip(int32_t label, int slot, int64_t step, uint6
   const int slack_y = format_.resize_height - format_.crop_height;
   const int slack_x = format_.resize_width - format_.crop_width;
   const auto offset = [&](int slack) {
-    const int drawn = slack > 0 ? 1 + static_cast<int>(random.below(static_cast<uint64_t>(slack))) : 0;
+    const int drawn =
+        slack > 0 ? 1 + static_cast<int>(random.below(static_cast<uint64_t>(slack))) : 0;
     return options_.random_crop ? drawn : slack / 2;
   };
   clip.transform.crop_y = offset(slack_y);

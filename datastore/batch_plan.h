@@ -13,8 +13,8 @@ namespace muster::datastore {
 
 // One clip of a batch.
 struct ClipRequest {
-  int32_t tracklet = 0;  // row in the store
-  int32_t label = 0;     // identity, 0 .. identities - 1 among the training identities
+  int32_t tracklet = 0;         // row in the store
+  int32_t label = 0;            // identity, 0 .. identities - 1 among the training identities
   std::vector<int32_t> frames;  // within the tracklet, in order
   ClipTransform transform;
   uint64_t key = 0;  // of all further chance inside the network
@@ -26,8 +26,10 @@ struct BatchOptions {
   bool random_crop = true, random_flip = true;
 };
 
-// P identities x K clips of T consecutive frames with a random start. Every identity comes once before
-// any comes again; an identity's clips take its cameras in turn. A tracklet shorter than T starts over.
+// P identities x K clips of T consecutive frames with a random start. The identities are shuffled
+// anew for each epoch of floor(identities / P) batches; none comes twice in an epoch, and what the
+// division leaves over sits out that epoch. An identity's clips take its cameras in turn. A
+// tracklet shorter than T starts over.
 class BatchPlanner {
  public:
   // `roles` as assign_roles gives them. Throws InputError if fewer than P identities train.
@@ -53,8 +55,8 @@ class BatchPlanner {
 // SHA-256 over (tracklet, frames, transform) of every clip in order.
 std::string batch_hash(const std::vector<ClipRequest>& batch);
 
-// Clips [begin, end) of a global batch of `clips` that rank `rank` of `size` handles; shares differ by at
-// most one clip and may be empty.
+// Clips [begin, end) of a global batch of `clips` that rank `rank` of `size` handles; shares differ
+// by at most one clip and may be empty.
 struct ClipRange {
   int64_t begin = 0, end = 0;
 };

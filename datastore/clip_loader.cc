@@ -62,8 +62,8 @@ void ClipLoader::State::open_slots() {
     Slot& slot = slots[step];
     slot.batch.step = step;
     slot.batch.global = planner.batch(step);
-    slot.batch.share = share_of_rank(static_cast<int64_t>(slot.batch.global.size()), options.rank,
-                                     options.size);
+    slot.batch.share =
+        share_of_rank(static_cast<int64_t>(slot.batch.global.size()), options.rank, options.size);
     slot.missing = slot.batch.share.end - slot.batch.share.begin;
     slot.batch.frames = static_cast<int>(slot.batch.global.front().frames.size());
     slot.batch.values.resize(static_cast<size_t>(slot.missing) * slot.batch.frames *
@@ -79,7 +79,8 @@ Slot* ClipLoader::State::slot_with_work() {
 }
 
 void ClipLoader::State::fill_clip(Slot& slot, int64_t clip) const {
-  const ClipRequest& request = slot.batch.global[static_cast<size_t>(slot.batch.share.begin + clip)];
+  const ClipRequest& request =
+      slot.batch.global[static_cast<size_t>(slot.batch.share.begin + clip)];
   const StoredTracklet& tracklet = store.tracklets()[static_cast<size_t>(request.tracklet)];
   const StoredClip stored = read_clip(store, tracklet, request.frames, format.flow);
   const size_t clip_values = request.frames.size() * static_cast<size_t>(format.channels()) *
@@ -115,7 +116,8 @@ ClipLoader::ClipLoader(const TrackletStore& store, const BatchPlanner& planner,
   MUSTER_REQUIRE(options.prefetch_batches, >, 0);
   const FrameGeometry& geometry = store.manifest().geometry;
   if (format.flow && geometry.flow_height == 0) {
-    throw common::InputError(store.directory().string(), "has no optical flow, the network needs it",
+    throw common::InputError(store.directory().string(),
+                             "has no optical flow, the network needs it",
                              "ingest it with --flow lucas-kanade");
   }
   {

@@ -12,10 +12,10 @@
 namespace muster::datastore {
 
 struct LoaderOptions {
-  int rank = 0, size = 1;      // which share of each batch
+  int rank = 0, size = 1;                 // which share of each batch
   int64_t first_step = 1, last_step = 1;  // inclusive
   int threads = 1;
-  int prefetch_batches = 4;    // how many steps ahead
+  int prefetch_batches = 4;  // how many steps ahead
 };
 
 // One rank's share of the global batch of a step.
@@ -31,14 +31,15 @@ struct LoadedBatch {
 StoredClip read_clip(const TrackletStore& store, const StoredTracklet& tracklet,
                      const std::vector<int32_t>& frames, bool with_flow);
 
-// next() is called by one thread. The store, planner and format must outlive the loader. The content of a
-// batch does not depend on threads or on prefetch.
+// next() is called by one thread. The store, planner and format must outlive the loader. The
+// content of a batch does not depend on threads or on prefetch.
 class ClipLoader {
  public:
   ClipLoader(const TrackletStore& store, const BatchPlanner& planner, const ClipFormat& format,
              const LoaderOptions& options);
   ~ClipLoader();
-  // The batches of first_step, first_step + 1, ... Waits until it is ready. Rethrows what reading threw.
+  // The batches of first_step, first_step + 1, ... Waits until it is ready. Rethrows what reading
+  // threw.
   LoadedBatch next();
 
  private:

@@ -11,9 +11,8 @@ namespace muster::datastore {
 namespace {
 
 // Torch7's YUV of RGB in [0, 1].
-constexpr float kYuv[3][3] = {{0.299f, 0.587f, 0.114f},
-                              {-0.14713f, -0.28886f, 0.436f},
-                              {0.615f, -0.51499f, -0.10001f}};
+constexpr float kYuv[3][3] = {
+    {0.299f, 0.587f, 0.114f}, {-0.14713f, -0.28886f, 0.436f}, {0.615f, -0.51499f, -0.10001f}};
 
 // Mean 0, variance 1 in place; a constant plane becomes 0.
 void standardise(float* plane, size_t count) {
@@ -66,8 +65,8 @@ void fill_flow_planes(const std::vector<int8_t>& flow, const StoredClip& clip,
 void copy_window(const float* plane, const ClipFormat& format, const ClipTransform& transform,
                  float sign, float* output) {
   for (int y = 0; y < format.crop_height; ++y) {
-    const float* row = plane + static_cast<size_t>(y + transform.crop_y) * format.resize_width +
-                       transform.crop_x;
+    const float* row =
+        plane + static_cast<size_t>(y + transform.crop_y) * format.resize_width + transform.crop_x;
     for (int x = 0; x < format.crop_width; ++x) {
       *output++ = sign * row[transform.flip ? format.crop_width - 1 - x : x];
     }

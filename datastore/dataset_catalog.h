@@ -19,7 +19,7 @@ struct DatasetOptions {
 
 struct LayoutEntry {
   std::string name;
-  std::string summary;  // one line for --help
+  std::string summary;            // one line for --help
   int frame_height, frame_width;  // what a store of it keeps unless told otherwise
   std::unique_ptr<DatasetReader> (*open)(const std::filesystem::path& input, const DatasetOptions&,
                                          common::ProgressSink&);

@@ -16,7 +16,7 @@ struct TrackletDescription {
   int16_t camera = 0;    // 1-based
   int32_t sequence = 0;  // tells tracklets of the same identity and camera apart
   int64_t frames = 0;
-  std::string name;      // for people and errors: "cam_a/person_0001"
+  std::string name;  // for people and errors: "cam_a/person_0001"
 };
 
 // What the dataset is, kept in the store's manifest.

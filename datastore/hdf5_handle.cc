@@ -11,10 +11,14 @@ namespace {
 using common::InputError;
 using common::SystemError;
 
-// HDF5 prints its error stack by itself unless told not to; ours goes into exceptions.
-void silence_hdf5() {
+// Before any other call: HDF5 prints its error stack by itself unless told not to, and its own
+// cleaning up at exit crashes when a file could not be closed because the disk was full.
+void prepare_hdf5() {
   static std::once_flag once;
-  std::call_once(once, [] { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); });
+  std::call_once(once, [] {
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  });
 }
 
 herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* text) {
@@ -57,7 +61,7 @@ void check_hdf5(herr_t status, const std::string& object, const std::string& cal
 }
 
 Hdf5Handle create_hdf5_file(const std::string& path) {
-  silence_hdf5();
+  prepare_hdf5();
   constexpr hsize_t kPageBytes = 4096;
   Hdf5Handle creation(H5Pcreate(H5P_FILE_CREATE), path, "H5Pcreate");
   check_hdf5(H5Pset_obj_track_times(creation.get(), false), path, "H5Pset_obj_track_times");
@@ -68,7 +72,7 @@ Hdf5Handle create_hdf5_file(const std::string& path) {
 }
 
 Hdf5Handle open_hdf5_file(const std::string& path) {
-  silence_hdf5();
+  prepare_hdf5();
   std::error_code failure;
   if (!std::filesystem::exists(path, failure)) throw InputError(path, "no such file");
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -82,9 +86,8 @@ Hdf5Handle open_hdf5_file(const std::string& path) {
 Hdf5Handle create_group(const Hdf5Handle& file, const std::string& name) {
   Hdf5Handle creation(H5Pcreate(H5P_GROUP_CREATE), name, "H5Pcreate");
   check_hdf5(H5Pset_obj_track_times(creation.get(), false), name, "H5Pset_obj_track_times");
-  return Hdf5Handle(
-      H5Gcreate2(file.get(), name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT), name,
-      "H5Gcreate");
+  return Hdf5Handle(H5Gcreate2(file.get(), name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
+                    name, "H5Gcreate");
 }
 
 Hdf5Handle create_dataset(const Hdf5Handle& file, const std::string& name, hid_t type,
@@ -145,9 +148,8 @@ RowSelection select_rows(const Hdf5Handle& dataset, hsize_t first, hsize_t count
   check_hdf5(H5Sselect_hyperslab(selection.file.get(), H5S_SELECT_SET, start.data(), nullptr,
                                  shape.data(), nullptr),
              object, "H5Sselect_hyperslab");
-  selection.memory =
-      Hdf5Handle(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), object,
-                 "H5Screate");
+  selection.memory = Hdf5Handle(
+      H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), object, "H5Screate");
   return selection;
 }
 
@@ -157,9 +159,8 @@ void write_rows(const Hdf5Handle& dataset, hid_t type, hsize_t first, hsize_t co
                 const void* data, const std::string& object) {
   if (count == 0) return;
   const RowSelection rows = select_rows(dataset, first, count, object);
-  check_hdf5(
-      H5Dwrite(dataset.get(), type, rows.memory.get(), rows.file.get(), H5P_DEFAULT, data), object,
-      "writing");
+  check_hdf5(H5Dwrite(dataset.get(), type, rows.memory.get(), rows.file.get(), H5P_DEFAULT, data),
+             object, "writing");
 }
 
 void read_rows(const Hdf5Handle& dataset, hid_t type, hsize_t first, hsize_t count, void* data,

@@ -55,9 +55,9 @@ std::vector<ShardPlan> plan_shards(const std::vector<TrackletDescription>& track
   std::vector<ShardPlan> plans;
   const uint64_t frame_bytes = expected_frame_bytes(options);
   for (size_t i = 0; i < tracklets.size(); ++i) {
-    const bool full = !plans.empty() && (static_cast<uint64_t>(plans.back().frames +
-                                                               tracklets[i].frames) *
-                                         frame_bytes) > options.shard_bytes;
+    const bool full =
+        !plans.empty() && (static_cast<uint64_t>(plans.back().frames + tracklets[i].frames) *
+                           frame_bytes) > options.shard_bytes;
     if (plans.empty() || full) {
       char name[32];
       std::snprintf(name, sizeof(name), "shard-%05zu.h5", plans.size());
@@ -83,13 +83,13 @@ std::string identity_of(const DatasetReader& dataset, const IngestOptions& optio
       std::to_string(options.on_error == OnError::kSkipTracklet));
   for (const TrackletDescription& tracklet : dataset.tracklets()) {
     add(tracklet.name + " " + std::to_string(tracklet.identity) + " " +
-        std::to_string(tracklet.camera) + " " + std::to_string(tracklet.frames));
+        std::to_string(tracklet.camera) + " " + std::to_string(tracklet.sequence) + " " +
+        std::to_string(tracklet.frames));
   }
   const std::vector<fs::path> sources = dataset.sources();
   progress.begin("hashing sources", "files", static_cast<int64_t>(sources.size()));
   ordered_parallel(
-      sources.size(), options.jobs,
-      [&](size_t i) { return common::sha256_of_file(sources[i]); },
+      sources.size(), options.jobs, [&](size_t i) { return common::sha256_of_file(sources[i]); },
       [&](size_t i, const std::string& digest) {
         add(sources[i].filename().string() + " " + digest);
         progress.advance(static_cast<int64_t>(i) + 1);
@@ -99,10 +99,16 @@ std::string identity_of(const DatasetReader& dataset, const IngestOptions& optio
 }
 
 EncodedTracklet encode_tracklet(const DatasetReader& dataset, size_t index,
-                                const IngestOptions& options) {
+                                const IngestOptions& options, bool has_joints) {
   EncodedTracklet tracklet;
   tracklet.description = dataset.tracklets()[index];
   tracklet.joints = dataset.read_joints(index);
+  if (tracklet.joints.empty() == has_joints) {
+    throw InputError(tracklet.description.name,
+                     has_joints ? "has no joints although others have them"
+                                : "has joints although others have none",
+                     "complete the joints or remove them all");
+  }
   Image previous;
   for (int64_t frame = 0; frame < tracklet.description.frames; ++frame) {
     const Image source = dataset.read_frame(index, frame);
@@ -128,8 +134,8 @@ EncodedTracklet encode_tracklet(const DatasetReader& dataset, size_t index,
   return tracklet;
 }
 
-// Which tracklets can be read at all; only asked when unreadable ones are to be left out, because the
-// shard plan must be known before work starts.
+// Which tracklets can be read at all; only asked when unreadable ones are to be left out, because
+// the shard plan must be known before work starts.
 std::vector<size_t> readable_tracklets(const DatasetReader& dataset, const IngestOptions& options,
                                        common::ProgressSink& progress) {
   const size_t count = dataset.tracklets().size();
@@ -161,8 +167,20 @@ std::vector<size_t> readable_tracklets(const DatasetReader& dataset, const Inges
         progress.advance(static_cast<int64_t>(i) + 1);
       });
   progress.end();
-  if (readable.empty()) throw InputError("dataset", "has no readable tracklet");
   return readable;
+}
+
+// What an ingest that died leaves behind.
+bool is_remains(const std::string& name) {
+  return name.rfind(".shard-", 0) == 0 || name.rfind("." + std::string(kManifestName), 0) == 0;
+}
+
+// False when shards were removed, damaged ones for example: they are then made again.
+bool has_all_shards(const fs::path& store, const Manifest& manifest) {
+  return std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const auto& shard) {
+    std::error_code ignored;
+    return fs::exists(store / shard.file, ignored);
+  });
 }
 
 // Nothing but the remains of an earlier ingest may lie in the directory. Returns true if it holds a
@@ -174,13 +192,14 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
     throw InputError(store.string(), "exists and is not a directory", "choose another --store");
   }
   if (fs::exists(store / kManifestName, failure)) {
-    if (read_manifest(store).ingest_identity == identity) return true;
+    const Manifest manifest = read_manifest(store);
+    if (manifest.ingest_identity == identity) return has_all_shards(store, manifest);
     throw InputError(store.string(), "already holds a store of other data or settings",
                      "choose another --store or remove this one first");
   }
   for (const auto& entry : fs::directory_iterator(store)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind("shard-", 0) != 0 && name.rfind(".shard-", 0) != 0) {
+    if (name.rfind("shard-", 0) != 0 && !is_remains(name)) {
       throw InputError(store.string(), "already exists and holds '" + name + "', not a store",
                        "choose another --store");
     }
@@ -188,15 +207,16 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
   return false;
 }
 
-// Shards being written when an earlier ingest on this machine died.
 void remove_remains(const fs::path& store) {
   for (const auto& entry : fs::directory_iterator(store)) {
-    if (entry.path().filename().string().rfind(".shard-", 0) == 0) fs::remove(entry.path());
+    if (is_remains(entry.path().filename().string())) fs::remove(entry.path());
   }
 }
 
-// A finished shard of this very ingest, left by a run that was cut off.
-bool shard_is_finished(const fs::path& path, const std::string& identity) {
+// A finished shard of this very ingest, left by a run that was cut off. A damaged one is set aside and made
+// again.
+bool shard_is_finished(const fs::path& path, const std::string& identity,
+                       common::ProgressSink& progress) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return false;
   try {
@@ -205,7 +225,11 @@ bool shard_is_finished(const fs::path& path, const std::string& identity) {
       reader.verify_frames();
       return true;
     }
-  } catch (const common::Error&) {
+  } catch (const common::Error& failure) {
+    const fs::path aside = path.string() + ".damaged";
+    fs::rename(path, aside);
+    progress.note(std::string(failure.what()) + "; kept as " + aside.filename().string() +
+                  " and made again");
     return false;
   }
   throw InputError(path.string(), "belongs to other data or settings",
@@ -224,6 +248,9 @@ class Ingester {
       return {IngestOutcome::kAlreadyThere, read_manifest(store_)};
     }
     readable_ = readable_tracklets(dataset_, options_, progress_);
+    if (readable_.empty()) {
+      throw InputError("the dataset for " + store_.string(), "has no readable tracklet");
+    }
     for (const size_t i : readable_) descriptions_.push_back(dataset_.tracklets()[i]);
     const std::vector<ShardPlan> plans = plan_shards(descriptions_, options_);
     std::error_code failure;
@@ -236,7 +263,7 @@ class Ingester {
     progress_.begin("writing frames", "frames", manifest.frames);
     IngestOutcome outcome = IngestOutcome::kBuilt;
     for (const ShardPlan& plan : plans) {
-      if (shard_is_finished(store_ / plan.file, identity)) {
+      if (shard_is_finished(store_ / plan.file, identity, progress_)) {
         outcome = IngestOutcome::kContinued;
         frames_done_ += plan.frames;
         progress_.advance(frames_done_);
@@ -277,7 +304,10 @@ class Ingester {
                        plan.frames, identity);
     ordered_parallel(
         plan.last - plan.first, options_.jobs,
-        [&](size_t i) { return encode_tracklet(dataset_, readable_[plan.first + i], options_); },
+        [&](size_t i) {
+          return encode_tracklet(dataset_, readable_[plan.first + i], options_,
+                                 geometry.has_joints);
+        },
         [&](size_t, const EncodedTracklet& tracklet) {
           writer.append(tracklet);
           frames_done_ += tracklet.description.frames;

@@ -1,5 +1,5 @@
-// Builds a store from a dataset: decode, resize, flow, encode in threads; shards written one after the
-// other; the manifest last.
+// Builds a store from a dataset: decode, resize, flow, encode in threads; shards written one after
+// the other; the manifest last.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,10 @@ struct IngestResult {
   Manifest manifest;
 };
 
-// Safe to run again: finished shards of the same dataset and options are kept, a finished store is left
-// alone. Throws InputError if `store` holds a store of other data or options, or anything else; if a
-// frame cannot be read and on_error is kFail; SystemError if the disk fails. What stood there stays.
+// Safe to run again: finished shards of the same dataset and options are kept, a finished store is
+// left alone. Throws InputError if `store` holds a store of other data or options, or anything
+// else; if a frame cannot be read and on_error is kFail; SystemError if the disk fails. What stood
+// there stays.
 IngestResult ingest(const DatasetReader& dataset, const std::filesystem::path& store,
                     const IngestOptions& options, common::ProgressSink& progress);
 

@@ -19,9 +19,24 @@ tjhandle compressor() {
   thread_local Codec codec(tjInitCompress());
   return codec.get();
 }
-tjhandle decompressor() {
-  thread_local Codec codec(tjInitDecompress());
-  return codec.get();
+Codec& decompressor() {
+  thread_local Codec codec;
+  if (!codec) codec.reset(tjInitDecompress());
+  return codec;
+}
+
+// Cameras write files that libjpeg warns of and that decode well; a file that ends early is only a
+// warning to it as well, but not to us.
+bool is_serious(tjhandle codec) {
+  return tjGetErrorCode(codec) != TJERR_WARNING ||
+         std::string(tjGetErrorStr2(codec)).find("remature end") != std::string::npos;
+}
+
+// A broken picture leaves tables behind that spoil later ones, so its codec goes with it.
+[[noreturn]] void refuse_picture(const std::string& object, const std::string& problem) {
+  const std::string reason = tjGetErrorStr2(decompressor().get());
+  decompressor().reset();
+  throw common::InputError(object, problem + ": " + reason, "fetch the picture again");
 }
 
 }  // namespace
@@ -30,9 +45,9 @@ std::vector<uint8_t> encoded_jpeg(const Image& image) {
   std::vector<uint8_t> bytes(tjBufSize(image.width, image.height, TJSAMP_444));
   unsigned char* target = bytes.data();
   unsigned long size = bytes.size();
-  const int status = tjCompress2(compressor(), image.rgb.data(), image.width, 0, image.height,
-                                 TJPF_RGB, &target, &size, TJSAMP_444, kJpegQuality,
-                                 TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
+  const int status =
+      tjCompress2(compressor(), image.rgb.data(), image.width, 0, image.height, TJPF_RGB, &target,
+                  &size, TJSAMP_444, kJpegQuality, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
   MUSTER_REQUIRE(status, ==, 0);
   bytes.resize(size);
   return bytes;
@@ -41,17 +56,15 @@ std::vector<uint8_t> encoded_jpeg(const Image& image) {
 Image decoded_jpeg(const uint8_t* bytes, size_t count, const std::string& object) {
   Image image;
   int subsampling = 0, colour_space = 0;
-  if (tjDecompressHeader3(decompressor(), bytes, count, &image.width, &image.height, &subsampling,
-                          &colour_space) != 0) {
-    throw common::InputError(object, std::string("is not a JPEG picture: ") +
-                                         tjGetErrorStr2(decompressor()));
+  if (tjDecompressHeader3(decompressor().get(), bytes, count, &image.width, &image.height,
+                          &subsampling, &colour_space) != 0) {
+    refuse_picture(object, "is not a JPEG picture");
   }
   image.rgb.resize(static_cast<size_t>(image.height) * image.width * 3);
-  if (tjDecompress2(decompressor(), bytes, count, image.rgb.data(), image.width, 0, image.height,
-                    TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) {
-    throw common::InputError(
-        object, std::string("cannot be decoded: ") + tjGetErrorStr2(decompressor()),
-        "fetch the picture again");
+  if (tjDecompress2(decompressor().get(), bytes, count, image.rgb.data(), image.width, 0,
+                    image.height, TJPF_RGB, TJFLAG_ACCURATEDCT) != 0 &&
+      is_serious(decompressor().get())) {
+    refuse_picture(object, "cannot be decoded");
   }
   return image;
 }

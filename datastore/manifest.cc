@@ -26,9 +26,8 @@ std::string encoding_name(FrameEncoding encoding) {
 }
 
 json to_json(const ShardRecord& shard) {
-  return {{"file", shard.file},         {"bytes", shard.bytes},
-          {"uuid", shard.uuid},         {"sha256", shard.sha256},
-          {"crc32c", shard.crc32c},     {"tracklets", shard.tracklets},
+  return {{"file", shard.file},     {"bytes", shard.bytes},   {"uuid", shard.uuid},
+          {"sha256", shard.sha256}, {"crc32c", shard.crc32c}, {"tracklets", shard.tracklets},
           {"frames", shard.frames}};
 }
 
@@ -76,8 +75,7 @@ Manifest manifest_from_json(const json& value) {
   value.at("frame_width").get_to(m.geometry.width);
   value.at("flow_height").get_to(m.geometry.flow_height);
   value.at("flow_width").get_to(m.geometry.flow_width);
-  m.geometry.encoding =
-      value.at("encoding") == "jpeg" ? FrameEncoding::kJpeg : FrameEncoding::kRaw;
+  m.geometry.encoding = value.at("encoding") == "jpeg" ? FrameEncoding::kJpeg : FrameEncoding::kRaw;
   value.at("joints").get_to(m.geometry.has_joints);
   value.at("tracklets").get_to(m.tracklets);
   value.at("frames").get_to(m.frames);
@@ -93,7 +91,7 @@ std::string verified_body(const std::string& text, const std::string& path) {
   const size_t tail_length = sizeof(kChecksumKey) - 1 + kDigestLength + sizeof(kTail) - 1;
   const auto damaged = [&] {
     return InputError(path, "is damaged: it does not match its own checksum",
-                      "restore it from a copy or run the ingest command again");
+                      "restore it from a copy, or remove it and run the ingest command again");
   };
   if (text.size() < tail_length) throw damaged();
   const std::string body = text.substr(0, text.size() - tail_length);

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/error.h"
+
 namespace muster::datastore {
 
 // Calls produce(i) for i in [0, count) in `threads` threads and consume(i, result) in the calling
@@ -16,6 +18,7 @@ namespace muster::datastore {
 // exception of either (the lowest i among producers that ran) ends the work and is rethrown.
 template <typename Produce, typename Consume>
 void ordered_parallel(size_t count, int threads, const Produce& produce, const Consume& consume) {
+  MUSTER_REQUIRE(threads, >, 0);
   using Result = decltype(produce(size_t{0}));
   struct Outcome {
     std::vector<Result> value;  // empty or one

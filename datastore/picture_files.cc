@@ -12,18 +12,18 @@ using common::InputError;
 
 namespace {
 
-// OpenCV's decoders accept files that end early and fill the rest with grey; these look at the end.
+// OpenCV's PNG decoder accepts files that end early and fills the rest with black; this looks at
+// the end.
 bool ends_whole(const std::string& bytes) {
   const auto ends_with = [&](const std::string& tail) {
     return bytes.size() >= tail.size() &&
            bytes.compare(bytes.size() - tail.size(), tail.size(), tail) == 0;
   };
   if (bytes.compare(0, 4, "\x89PNG") == 0) return ends_with(std::string("IEND\xAE\x42\x60\x82", 8));
-  if (bytes.compare(0, 2, "\xFF\xD8") == 0) {
-    return bytes.rfind("\xFF\xD9") != std::string::npos;
-  }
   return true;
 }
+
+bool is_jpeg(const std::string& bytes) { return bytes.compare(0, 3, "\xFF\xD8\xFF") == 0; }
 
 }  // namespace
 
@@ -33,11 +33,15 @@ Image read_picture(const std::filesystem::path& path) {
   if (!ends_whole(bytes)) {
     throw InputError(path.string(), "is truncated", "fetch the picture again");
   }
+  if (is_jpeg(bytes)) {
+    return decoded_jpeg(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+                        path.string());
+  }
   cv::Mat decoded;
   try {
-    decoded = cv::imdecode(cv::Mat(1, static_cast<int>(bytes.size()), CV_8U,
-                                   const_cast<char*>(bytes.data())),
-                           cv::IMREAD_COLOR);
+    decoded = cv::imdecode(
+        cv::Mat(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data())),
+        cv::IMREAD_COLOR);
   } catch (const cv::Exception&) {
     decoded.release();
   }

@@ -7,7 +7,8 @@
 
 namespace muster::datastore {
 
-// PNG, JPEG, BMP... to RGB. Throws InputError naming the file if it is missing, truncated or no picture.
+// PNG, JPEG, BMP... to RGB. Throws InputError naming the file if it is missing, truncated or no
+// picture.
 Image read_picture(const std::filesystem::path& path);
 
 // By the extension of `path`. Throws SystemError naming the file when it cannot be written whole.

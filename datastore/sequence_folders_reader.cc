@@ -1,6 +1,7 @@
 #include "datastore/sequence_folders_reader.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -40,22 +41,26 @@ std::vector<Joint> parse_joints(const fs::path& path, size_t frames) {
     std::string cell;
     std::getline(cells, cell, ',');
     std::vector<float> values;
-    try {
-      while (std::getline(cells, cell, ',')) values.push_back(std::stof(cell));
-    } catch (const std::exception&) {
-      throw InputError(path.string(), "holds '" + cell + "' where a number should be");
+    while (std::getline(cells, cell, ',')) {
+      float value = 0;
+      const auto end = cell.data() + cell.size();
+      const auto parsed = std::from_chars(cell.data(), end, value);
+      if (parsed.ec != std::errc() || parsed.ptr != end) {
+        throw InputError(path.string(), "holds '" + cell + "' where a number should be");
+      }
+      values.push_back(value);
     }
     if (values.size() != kJointCount * 3) {
-      throw InputError(path.string(), "a row has " + std::to_string(values.size()) +
-                                          " numbers instead of 42");
+      throw InputError(path.string(),
+                       "a row has " + std::to_string(values.size()) + " numbers instead of 42");
     }
     for (size_t i = 0; i < values.size(); i += 3) {
       joints.push_back({values[i], values[i + 1], values[i + 2]});
     }
   }
   if (joints.size() != frames * kJointCount) {
-    throw InputError(path.string(), "does not have one row for each of the " +
-                                        std::to_string(frames) + " frames");
+    throw InputError(path.string(),
+                     "does not have one row for each of the " + std::to_string(frames) + " frames");
   }
   return joints;
 }

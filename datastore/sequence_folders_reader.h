@@ -18,8 +18,8 @@ struct SequenceFolder {
 };
 
 // Reads pictures (*.png, *.jpg) of every folder in the order of their names. Joints come from
-// ROOT/joints/<folder>.csv where that exists (the synthetic worlds write it). Throws InputError naming
-// the root if `folders` is empty, or the folder if it holds no pictures.
+// ROOT/joints/<folder>.csv where that exists (the synthetic worlds write it). Throws InputError
+// naming the root if `folders` is empty, or the folder if it holds no pictures.
 std::unique_ptr<DatasetReader> read_sequence_folders(const std::filesystem::path& root,
                                                      const std::string& layout,
                                                      std::vector<SequenceFolder> folders);

@@ -18,7 +18,8 @@ using common::SystemError;
 
 namespace {
 
-// A payload dataset: its place in the file when it is contiguous, and the handle for when it is not.
+// A payload dataset: its place in the file when it is contiguous, and the handle for when it is
+// not.
 struct Payload {
   Hdf5Handle dataset;
   haddr_t offset = HADDR_UNDEF;
@@ -75,8 +76,8 @@ struct ShardReader::State {
 
 void ShardReader::State::open_datasets() {
   const auto column = [&](auto& values, const char* name, hid_t type) {
-    values = read_column<typename std::decay_t<decltype(values)>::value_type>(file, name, type,
-                                                                              path);
+    values =
+        read_column<typename std::decay_t<decltype(values)>::value_type>(file, name, type, path);
   };
   column(columns.start, kTrackletStart, H5T_NATIVE_UINT64);
   column(columns.length, kTrackletLength, H5T_NATIVE_UINT32);
@@ -97,13 +98,21 @@ void ShardReader::State::open_datasets() {
   if (has_dataset(file, kFramesFlow)) {
     flow = open_payload(file, kFramesFlow, path);
     const std::vector<hsize_t> shape = shape_of(flow.dataset);
-    if (shape.size() != 4) throw InputError(path, "flow is not [frames, height, width, 2]");
+    if (shape.size() != 4 || shape[3] != 2) {
+      throw InputError(path, "flow is not [frames, height, width, 2]");
+    }
     geometry.flow_height = static_cast<int>(shape[1]);
     geometry.flow_width = static_cast<int>(shape[2]);
     column(flow_crc, kFlowCrc, H5T_NATIVE_UINT32);
   }
   geometry.has_joints = has_dataset(file, kFramesJoints);
-  if (geometry.has_joints) joints = open_payload(file, kFramesJoints, path);
+  if (geometry.has_joints) {
+    joints = open_payload(file, kFramesJoints, path);
+    const std::vector<hsize_t> shape = shape_of(joints.dataset);
+    if (shape.size() != 3 || shape[1] != kJointCount || shape[2] != 3) {
+      throw InputError(path, "joints are not [frames, 14, 3]");
+    }
+  }
 }
 
 void ShardReader::State::check_consistency() const {
@@ -183,6 +192,7 @@ int64_t ShardReader::frame_count() const { return static_cast<int64_t>(state_->c
 
 std::vector<uint8_t> ShardReader::read_frame_bytes(int64_t frame) const {
   const State& s = *state_;
+  MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, frame_count());
   const auto row = static_cast<size_t>(frame);
   std::vector<uint8_t> bytes;
@@ -212,12 +222,13 @@ Image ShardReader::read_image(int64_t frame) const {
 std::vector<int8_t> ShardReader::read_flow(int64_t frame) const {
   const State& s = *state_;
   MUSTER_REQUIRE(s.geometry.flow_height, >, 0);
+  MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, frame_count());
   std::vector<int8_t> vectors(s.flow.row_bytes);
   s.read(s.flow, H5T_NATIVE_INT8, static_cast<uint64_t>(frame), 1, vectors.data());
   if (common::crc32c(vectors.data(), vectors.size()) != s.flow_crc[static_cast<size_t>(frame)]) {
-    throw SystemError(s.path, "flow of frame " + std::to_string(frame) +
-                                  " does not match its checksum",
+    throw SystemError(s.path,
+                      "flow of frame " + std::to_string(frame) + " does not match its checksum",
                       "muster store verify tells what else is damaged");
   }
   return vectors;

@@ -1,5 +1,6 @@
-// Reads one shard. HDF5 is asked once, at opening, where the payloads lie; frames then come by pread
-// without HDF5's global lock. A repacked (chunked, filtered) copy is read through HDF5 instead.
+// Reads one shard. HDF5 is asked once, at opening, where the payloads lie; frames then come by
+// pread without HDF5's global lock. A repacked (chunked, filtered) copy is read through HDF5
+// instead.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ struct ShardColumns {
 // frame's checksum is tested when it is read; a mismatch throws SystemError naming shard and frame.
 class ShardReader {
  public:
-  // Throws InputError if the file is missing, unfinished, of another format version or inconsistent.
+  // Throws InputError if the file is missing, unfinished, of another format version or
+  // inconsistent.
   explicit ShardReader(const std::filesystem::path& path);
   ~ShardReader();
   const ShardColumns& columns() const;

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// JPEG bytes wait here until their number is known: a contiguous dataset cannot grow. The file has no
-// name, so nothing is left behind whatever happens.
+// JPEG bytes wait here until their number is known: a contiguous dataset cannot grow. The file has
+// no name, so nothing is left behind whatever happens.
 class Spool {
  public:
   explicit Spool(const fs::path& beside) : name_(common::temporary_name_beside(beside).string()) {
@@ -72,8 +72,15 @@ struct ShardWriter::State {
   std::vector<uint32_t> length, crc, flow_crc;
   std::vector<int32_t> identity, sequence;
   std::vector<int16_t> camera;
+  uint32_t joints_crc = 0;  // of all joints so far
   int64_t frames = 0;
   bool published = false;
+
+  ~State() {
+    if (published) return;
+    file = Hdf5Handle();
+    ::unlink(temporary.c_str());
+  }
 
   std::string name() const { return path.string(); }
   void append_frame(const EncodedTracklet& tracklet, size_t frame);
@@ -123,12 +130,7 @@ ShardWriter::ShardWriter(const fs::path& path, const FrameGeometry& geometry,
   }
 }
 
-ShardWriter::~ShardWriter() {
-  if (!state_->published) {
-    state_->file = Hdf5Handle();
-    ::unlink(state_->temporary.c_str());
-  }
-}
+ShardWriter::~ShardWriter() = default;
 
 void ShardWriter::State::append_frame(const EncodedTracklet& tracklet, size_t frame) {
   const std::vector<uint8_t>& bytes = tracklet.frames[frame];
@@ -164,6 +166,8 @@ void ShardWriter::append(const EncodedTracklet& tracklet) {
     MUSTER_REQUIRE(tracklet.joints.size(), ==, tracklet.frames.size() * kJointCount);
     write_rows(s.joints, H5T_NATIVE_FLOAT, static_cast<hsize_t>(s.frames),
                static_cast<hsize_t>(count), tracklet.joints.data(), s.name());
+    s.joints_crc = common::crc32c(tracklet.joints.data(), tracklet.joints.size() * sizeof(Joint),
+                                  s.joints_crc);
   }
   for (size_t frame = 0; frame < tracklet.frames.size(); ++frame) s.append_frame(tracklet, frame);
 }
@@ -201,6 +205,7 @@ std::string ShardWriter::State::content_uuid() const {
   add(identity);
   add(camera);
   add(sequence);
+  hash.update(&joints_crc, sizeof(joints_crc));
   hash.update(ingest_identity);
   return uuid_from(hash.finish());
 }

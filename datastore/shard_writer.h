@@ -20,7 +20,8 @@ struct EncodedTracklet {
 };
 
 // One thread. The file appears under its final name only through publish(); destroyed before that,
-// the writer removes what it wrote. Throws SystemError naming the shard when the disk fails or fills.
+// the writer removes what it wrote. Throws SystemError naming the shard when the disk fails or
+// fills.
 class ShardWriter {
  public:
   // `total_frames` and `total_tracklets` are exact. `ingest_identity` is kept as an attribute, so

@@ -46,6 +46,7 @@ const Manifest& TrackletStore::manifest() const { return state_->manifest; }
 const std::vector<StoredTracklet>& TrackletStore::tracklets() const { return state_->tracklets; }
 
 Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) const {
+  MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
   return state_->shards[static_cast<size_t>(tracklet.shard)]->read_image(tracklet.first_frame +
                                                                          frame);
@@ -53,19 +54,21 @@ Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) c
 
 std::vector<uint8_t> TrackletStore::read_frame_bytes(const StoredTracklet& tracklet,
                                                      int64_t frame) const {
+  MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
   return state_->shards[static_cast<size_t>(tracklet.shard)]->read_frame_bytes(
       tracklet.first_frame + frame);
 }
 
 std::vector<int8_t> TrackletStore::read_flow(const StoredTracklet& tracklet, int64_t frame) const {
+  MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
   return state_->shards[static_cast<size_t>(tracklet.shard)]->read_flow(tracklet.first_frame +
                                                                         frame);
 }
 
-std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet,
-                                              int64_t frame) const {
+std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet, int64_t frame) const {
+  MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
   return state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints(tracklet.first_frame +
                                                                           frame);

@@ -24,8 +24,8 @@ struct StoredTracklet {
 // Const members may be called from several threads.
 class TrackletStore {
  public:
-  // Opens manifest and shards and checks that they fit together. Throws InputError naming the store or
-  // the shard. Does not read payloads; see verify_store.
+  // Opens manifest and shards and checks that they fit together. Throws InputError naming the store
+  // or the shard. Does not read payloads; see verify_store.
   explicit TrackletStore(const std::filesystem::path& directory);
   ~TrackletStore();
   const std::filesystem::path& directory() const;
@@ -43,9 +43,9 @@ class TrackletStore {
 
 enum class VerifyDepth { kCrc32c, kSha256 };
 
-// Reads every byte of every shard and compares with the manifest. Returns one line per fault, naming
-// shard, byte range and frames touched where that is known; empty when all is whole. Throws InputError
-// if the manifest itself is missing or damaged.
+// Reads every byte of every shard and compares with the manifest. Returns one line per fault,
+// naming shard, byte range and frames touched where that is known; empty when all is whole. Throws
+// InputError if the manifest itself is missing or damaged.
 std::vector<std::string> verify_store(const std::filesystem::path& directory, VerifyDepth depth);
 
 }  // namespace muster::datastore

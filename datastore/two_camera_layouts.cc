@@ -23,8 +23,9 @@ void add_camera(const fs::path& root, const fs::path& camera_folder, int16_t cam
 
 }  // namespace
 
-// ROOT/multi_shot/cam_{a,b}/person_NNNN/*.png. The same number in both cameras is the same person up to
-// 200; above that the cameras number their own strangers, so camera b's are moved out of the way.
+// ROOT/multi_shot/cam_{a,b}/person_NNNN/*.png. The same number in both cameras is the same person
+// up to 200; above that the cameras number their own strangers, so camera b's are moved out of the
+// way.
 std::unique_ptr<DatasetReader> open_prid2011(const fs::path& root) {
   constexpr int32_t kCommonPersons = 200, kStrangerOffset = 10000;
   std::vector<SequenceFolder> folders;

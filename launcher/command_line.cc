@@ -115,7 +115,8 @@ long long CommandLine::integer(const std::string& name, long long low, long long
   } catch (const std::exception&) {
     used = 0;
   }
-  if (used != value.size() || value.empty() || number < low || number > high) {
+  const bool plain = value.find_first_not_of("-0123456789") == std::string::npos;
+  if (!plain || used != value.size() || value.empty() || number < low || number > high) {
     throw InputError("--" + name, "'" + value + "' is not a whole number from " +
                                       std::to_string(low) + " to " + std::to_string(high));
   }

@@ -8,7 +8,8 @@
 
 namespace muster::launcher {
 
-// Declare options, then parse. Values stay text until asked for, so that errors can name the option.
+// Declare options, then parse. Values stay text until asked for, so that errors can name the
+// option.
 class CommandLine {
  public:
   // `usage` is the line after "usage: "; `about` a short paragraph for --help.

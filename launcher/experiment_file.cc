@@ -53,8 +53,9 @@ class Complaints : public google::protobuf::io::ErrorCollector {
       return;
     }
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(parts[0]);
-    add(line, column, "unknown field '" + parts[1] + "'; " +
-                          (type != nullptr ? name_hint(parts[1], field_names(*type)) : ""));
+    add(line, column,
+        "unknown field '" + parts[1] + "'; " +
+            (type != nullptr ? name_hint(parts[1], field_names(*type)) : ""));
   }
   const std::vector<std::string>& lines() const { return lines_; }
 
@@ -126,8 +127,7 @@ void set_field(Message& message, const FieldDescriptor& field, const std::string
       reflection.MutableMessage(&message, &field);
     } else {
       throw InputError("--set " + path, "is a group of settings: '" + value + "' is not on or off",
-                       "its fields are: " +
-                           name_hint("?", field_names(*field.message_type())).substr(7));
+                       name_hint("", field_names(*field.message_type())));
     }
     return;
   }
@@ -145,7 +145,7 @@ void set_field(Message& message, const FieldDescriptor& field, const std::string
 
 void apply_setting(proto::Experiment& experiment, const std::string& setting) {
   const size_t equals = setting.find('=');
-  if (equals == std::string::npos || equals == 0) {
+  if (equals == std::string::npos || equals == 0 || setting[equals - 1] == '.') {
     throw InputError("--set", "'" + setting + "' is not path=value",
                      "for example training.steps=100");
   }

@@ -8,8 +8,8 @@
 
 namespace muster::launcher {
 
-// Reads the file and applies `settings` ("path.to.field=value") in order. Throws InputError whose text has
-// one line per mistake: place, name, and the nearest right name.
+// Reads the file and applies `settings` ("path.to.field=value") in order. Throws InputError whose
+// text has one line per mistake: place, name, and the nearest right name.
 proto::Experiment read_experiment(const std::string& path,
                                   const std::vector<std::string>& settings);
 

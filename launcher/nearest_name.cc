@@ -40,8 +40,10 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 std::string name_hint(const std::string& name, const std::vector<std::string>& candidates) {
   const std::string nearest = nearest_name(name, candidates);
   if (!nearest.empty()) return "did you mean '" + nearest + "'?";
-  std::string known = "known:";
-  for (const std::string& candidate : candidates) known += " " + candidate;
+  std::string known;
+  for (const std::string& candidate : candidates) {
+    known += (known.empty() ? "known: " : ", ") + candidate;
+  }
   return known;
 }
 

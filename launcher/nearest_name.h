@@ -6,7 +6,8 @@
 
 namespace muster::launcher {
 
-// The candidate with the smallest edit distance to `name`, or "" if none is near enough to be meant.
+// The candidate with the smallest edit distance to `name`, or "" if none is near enough to be
+// meant.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
 
 // "did you mean 'x'?" or "known: a, b, c".

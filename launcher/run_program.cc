@@ -16,8 +16,9 @@ void print_commands(const std::string& program, const std::vector<Command>& comm
             << "usage: " << program << " COMMAND [OPTIONS]      " << program
             << " COMMAND --help\n\n";
   for (const Command& command : commands) {
-    std::cout << "  " << command.name << std::string(12 - std::min<size_t>(11, command.name.size()), ' ')
-              << command.summary << "\n";
+    std::cout << "  " << command.name
+              << std::string(12 - std::min<size_t>(11, command.name.size()), ' ') << command.summary
+              << "\n";
   }
 }
 

@@ -18,8 +18,7 @@ at::Tensor keyed_dropout(const at::Tensor& values, double probability,
   auto* target = mask.data_ptr<float>();
   const auto scale = static_cast<float>(1.0 / (1.0 - probability));
   for (int64_t clip = 0; clip < clips; ++clip) {
-    common::KeyedRandom random(
-        common::combined_key({clip_keys[static_cast<size_t>(clip)], layer}));
+    common::KeyedRandom random(common::combined_key({clip_keys[static_cast<size_t>(clip)], layer}));
     for (int64_t i = 0; i < per_clip; ++i) *target++ = random.chance(probability) ? 0.0f : scale;
   }
   return values * mask.to(values.options());

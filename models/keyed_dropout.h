@@ -1,5 +1,5 @@
-// Dropout whose mask is a function of (clip key, layer, position): it does not depend on which rank holds
-// the clip, nor on the clips beside it.
+// Dropout whose mask is a function of (clip key, layer, position): it does not depend on which rank
+// holds the clip, nor on the clips beside it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ class Tensor;
 namespace muster::models {
 
 // Zeroes each element with `probability` and scales the rest by 1 / (1 - probability). `values` is
-// [clips, ...] with as many clips as keys; `layer` tells uses within one network apart. Differentiable.
+// [clips, ...] with as many clips as keys; `layer` tells uses within one network apart.
+// Differentiable.
 at::Tensor keyed_dropout(const at::Tensor& values, double probability,
                          const std::vector<uint64_t>& clip_keys, uint64_t layer);
 

@@ -1,5 +1,6 @@
-// What every network of muster is: clips in, a signature out, and a distance between signatures. Networks
-// know neither ranks nor MPI: whatever must be exact over the global batch goes through the context.
+// What every network of muster is: clips in, a signature out, and a distance between signatures.
+// Networks know neither ranks nor MPI: whatever must be exact over the global batch goes through
+// the context.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,8 +18,8 @@ namespace muster::models {
 class StatisticsExchange {
  public:
   virtual ~StatisticsExchange() = default;
-  // Sum of `local` over the ranks, differentiable. Collective: every rank calls it in the same order with
-  // the same shape, also a rank without clips (with zeros).
+  // Sum of `local` over the ranks, differentiable. Collective: every rank calls it in the same
+  // order with the same shape, also a rank without clips (with zeros).
   virtual at::Tensor sum(const at::Tensor& local) = 0;
 };
 

@@ -117,7 +117,9 @@ SafetensorsContent read_safetensors(const std::filesystem::path& path) {
 void load_parameters(const NamedTensors& parameters,
                      const std::map<std::string, at::Tensor>& values, const std::string& source) {
   std::string problems;
-  const auto add = [&](const std::string& text) { problems += (problems.empty() ? "" : ", ") + text; };
+  const auto add = [&](const std::string& text) {
+    problems += (problems.empty() ? "" : ", ") + text;
+  };
   std::map<std::string, at::Tensor> left = values;
   for (const auto& [name, parameter] : parameters) {
     const auto found = values.find(name);

@@ -1,4 +1,5 @@
-// Weight files in the safetensors format: an 8-byte length, a JSON header, raw little-endian tensors.
+// Weight files in the safetensors format: an 8-byte length, a JSON header, raw little-endian
+// tensors.
 #pragma once
 
 #include <filesystem>
@@ -9,8 +10,8 @@
 
 namespace muster::models {
 
-// Names sorted, `metadata` into "__metadata__"; the same tensors give the same bytes. Written aside and
-// renamed. Throws SystemError naming the file.
+// Names sorted, `metadata` into "__metadata__"; the same tensors give the same bytes. Written aside
+// and renamed. Throws SystemError naming the file.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata);
 
@@ -22,9 +23,9 @@ struct SafetensorsContent {
 // Throws InputError naming the file if it is missing, truncated, or not consistent.
 SafetensorsContent read_safetensors(const std::filesystem::path& path);
 
-// Copies every tensor into the parameter of its name. Throws InputError listing all names that are missing,
-// left over or of another shape.
-void load_parameters(const NamedTensors& parameters, const std::map<std::string, at::Tensor>& values,
-                     const std::string& source);
+// Copies every tensor into the parameter of its name. Throws InputError listing all names that are
+// missing, left over or of another shape.
+void load_parameters(const NamedTensors& parameters,
+                     const std::map<std::string, at::Tensor>& values, const std::string& source);
 
 }  // namespace muster::models

@@ -1,5 +1,5 @@
-// STSRN (Su et al. 2018), the full model: DoubleResBlocks + TemRes + STSM. Sizes in comments are for the
-// published input of 56x40 and width 1.
+// STSRN (Su et al. 2018), the full model: DoubleResBlocks + TemRes + STSM. Sizes in comments are
+// for the published input of 56x40 and width 1.
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
@@ -35,9 +35,7 @@ struct ResidualBlock : torch::nn::Module {
       : main1(register_module("main1", convolution(in, out, 5, 4))),
         main2(register_module("main2", convolution(out, out, 3, 1))),
         shortcut(register_module("shortcut", convolution(in, out, 5, 4))) {}
-  at::Tensor forward(const at::Tensor& maps) {
-    return main2(main1(maps)) + shortcut(maps);
-  }
+  at::Tensor forward(const at::Tensor& maps) { return main2(main1(maps)) + shortcut(maps); }
 };
 
 struct StsrnNetwork : torch::nn::Module {
@@ -65,9 +63,9 @@ struct StsrnNetwork : torch::nn::Module {
 
   // [images, 5, 56, 40] -> [images, 32 * 10 * 8]
   at::Tensor frame_maps(const at::Tensor& images) {
-    at::Tensor maps = pooled_tanh(conv(images));        // [images, 16, 30, 22]
-    maps = pooled_tanh(residual1->forward(maps));       // [images, 32, 17, 13]
-    maps = pooled_tanh(residual2->forward(maps));       // [images, 32, 10, 8]
+    at::Tensor maps = pooled_tanh(conv(images));   // [images, 16, 30, 22]
+    maps = pooled_tanh(residual1->forward(maps));  // [images, 32, 17, 13]
+    maps = pooled_tanh(residual2->forward(maps));  // [images, 32, 10, 8]
     return maps.flatten(1);
   }
 
@@ -75,8 +73,8 @@ struct StsrnNetwork : torch::nn::Module {
   at::Tensor video_feature(const at::Tensor& frame_features, const ForwardContext& context) {
     const at::Tensor omega = at::sigmoid(synergy);
     const int64_t frames = frame_features.size(1);
-    at::Tensor state = at::zeros({frame_features.size(0), frame_features.size(2)},
-                                 frame_features.options());
+    at::Tensor state =
+        at::zeros({frame_features.size(0), frame_features.size(2)}, frame_features.options());
     at::Tensor sum = at::zeros_like(state);
     for (int64_t t = 0; t < frames; ++t) {
       const at::Tensor now = frame_features.select(1, t);
@@ -87,8 +85,8 @@ struct StsrnNetwork : torch::nn::Module {
       sum = sum + output;
       state = at::tanh(output);
       if (context.training) {
-        state = keyed_dropout(state, dropout, context.clip_keys,
-                              kRecurrent + static_cast<uint64_t>(t));
+        state =
+            keyed_dropout(state, dropout, context.clip_keys, kRecurrent + static_cast<uint64_t>(t));
       }
     }
     return sum / static_cast<double>(frames);
@@ -127,7 +125,8 @@ class Stsrn : public Model {
     MUSTER_REQUIRE(input.flow.defined(), ==, true);
     return network_.forward(input, context);
   }
-  // Signatures with several variants of a tracklet, [tracklets, variants, features], add their distances.
+  // Signatures with several variants of a tracklet, [tracklets, variants, features], add their
+  // distances.
   at::Tensor distance(const Signature& queries, const Signature& gallery) const override {
     const auto by_variant = [](const at::Tensor& features) {
       return (features.dim() == 3 ? features : features.unsqueeze(1)).transpose(0, 1).contiguous();
@@ -136,7 +135,8 @@ class Stsrn : public Model {
   }
   NamedTensors parameters() const override {
     NamedTensors named;
-    for (const auto& item : network_.named_parameters()) named.emplace_back(item.key(), item.value());
+    for (const auto& item : network_.named_parameters())
+      named.emplace_back(item.key(), item.value());
     return named;
   }
   void to(at::ScalarType type) override { network_.to(type); }

@@ -176,8 +176,7 @@ std::string metrics_page() {
       << "gives every series of the process the labels `run`, `job`, `node` and `rank`, so the\n"
       << "metrics themselves do not carry them.\n\n"
       << "All series exist from the start and stay until the process ends. Rank 0 exports at most "
-      << kRankZeroSeriesLimit << ",\nany other rank at most " << kOtherRankSeriesLimit
-      << ".\n\n"
+      << kRankZeroSeriesLimit << ",\nany other rank at most " << kOtherRankSeriesLimit << ".\n\n"
       << "| metric | type | ranks | labels | unit | meaning |\n"
       << "|---|---|---|---|---|---|\n";
   for (const MetricDescription& metric : metric_table()) {

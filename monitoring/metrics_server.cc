@@ -26,10 +26,10 @@ MetricsServer::MetricsServer(const std::string& bind_address, std::function<std:
   s.server.new_task_queue = [] { return new httplib::ThreadPool(2); };
   // The library's default would let two servers share one port.
   s.server.set_socket_options([](socket_t) {});
-  s.server.Get("/metrics", [text = std::move(text)](const httplib::Request&,
-                                                    httplib::Response& response) {
-    response.set_content(text(), "text/plain; version=0.0.4; charset=utf-8");
-  });
+  s.server.Get("/metrics",
+               [text = std::move(text)](const httplib::Request&, httplib::Response& response) {
+                 response.set_content(text(), "text/plain; version=0.0.4; charset=utf-8");
+               });
   if (wanted == 0) {
     s.port = s.server.bind_to_any_port(host);
   } else if (s.server.bind_to_port(host, wanted)) {

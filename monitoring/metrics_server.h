@@ -1,5 +1,5 @@
-// Answers GET /metrics with a text, over HTTP (cpp-httplib). prometheus-cpp's own Exposer cannot run in a
-// program that links libtorch: docs/decisions/0003-metrics-server.md.
+// Answers GET /metrics with a text, over HTTP (cpp-httplib). prometheus-cpp's own Exposer cannot
+// run in a program that links libtorch: docs/decisions/0003-metrics-server.md.
 #pragma once
 
 #include <functional>
@@ -10,8 +10,8 @@ namespace muster::monitoring {
 
 class MetricsServer {
  public:
-  // "HOST:PORT", port 0 for any free one. `text` is called from the server's threads. Throws SystemError
-  // naming the address if it cannot listen there.
+  // "HOST:PORT", port 0 for any free one. `text` is called from the server's threads. Throws
+  // SystemError naming the address if it cannot listen there.
   MetricsServer(const std::string& bind_address, std::function<std::string()> text);
   ~MetricsServer();
   int port() const;

@@ -39,8 +39,7 @@ std::vector<proto::ReportCell> read_results(const fs::path& workspace) {
   std::vector<proto::ReportCell> cells;
   for (const fs::path& file : files) {
     proto::ReportCell cell;
-    const auto status =
-        google::protobuf::util::JsonStringToMessage(common::read_file(file), &cell);
+    const auto status = google::protobuf::util::JsonStringToMessage(common::read_file(file), &cell);
     if (!status.ok()) {
       throw common::InputError(file.string(), "is not a result: " + std::string(status.message()),
                                "remove it and score again");

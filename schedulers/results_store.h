@@ -9,11 +9,12 @@
 
 namespace muster::schedulers {
 
-// Protobuf's JSON form of one cell. Replaces an earlier result under the same name. Throws SystemError.
+// Protobuf's JSON form of one cell. Replaces an earlier result under the same name. Throws
+// SystemError.
 void write_result(const std::filesystem::path& file, const proto::ReportCell& cell);
 
-// All results, sorted by file name. Throws InputError naming a file that is not a result, or the workspace
-// if it does not exist.
+// All results, sorted by file name. Throws InputError naming a file that is not a result, or the
+// workspace if it does not exist.
 std::vector<proto::ReportCell> read_results(const std::filesystem::path& workspace);
 
 }  // namespace muster::schedulers

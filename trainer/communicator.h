@@ -1,8 +1,9 @@
 // Collective operations between the ranks of one training.
 //
-// Every call is collective: all ranks make the same calls in the same order with matching sizes. One
-// thread per rank. Buffers are pointer, count and type and stay the caller's. A failure of the world
-// throws SystemError naming rank and operation; the communicator is then unusable except for abort().
+// Every call is collective: all ranks make the same calls in the same order with matching sizes.
+// One thread per rank. Buffers are pointer, count and type and stay the caller's. A failure of the
+// world throws SystemError naming rank and operation; the communicator is then unusable except for
+// abort().
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ void check_mpi(int status, int rank, const char* operation) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
   MPI_Error_string(status, text, &length);
-  throw common::SystemError("rank " + std::to_string(rank), std::string(operation) +
-                                                                " failed: " + text);
+  throw common::SystemError("rank " + std::to_string(rank),
+                            std::string(operation) + " failed: " + text);
 }
 
 MPI_Datatype mpi_type(ElementType type) {

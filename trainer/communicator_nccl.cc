@@ -1,4 +1,5 @@
-// Ranks as GPUs under NCCL. Only the CUDA runtime and nccl.h, so that it builds wherever a toolkit is.
+// Ranks as GPUs under NCCL. Only the CUDA runtime and nccl.h, so that it builds wherever a toolkit
+// is.
 #include "trainer/communicator_nccl.h"
 
 #include <cuda_runtime_api.h>
@@ -13,14 +14,14 @@ namespace {
 // The only places where CUDA and NCCL return codes are looked at.
 void check_cuda(cudaError_t status, int rank, const char* operation) {
   if (status == cudaSuccess) return;
-  throw common::SystemError("rank " + std::to_string(rank), std::string(operation) + " failed: " +
-                                                                cudaGetErrorString(status));
+  throw common::SystemError("rank " + std::to_string(rank),
+                            std::string(operation) + " failed: " + cudaGetErrorString(status));
 }
 
 void check_nccl(ncclResult_t status, int rank, const char* operation) {
   if (status == ncclSuccess) return;
-  throw common::SystemError("rank " + std::to_string(rank), std::string(operation) + " failed: " +
-                                                                ncclGetErrorString(status));
+  throw common::SystemError("rank " + std::to_string(rank),
+                            std::string(operation) + " failed: " + ncclGetErrorString(status));
 }
 
 ncclDataType_t nccl_type(ElementType type) {

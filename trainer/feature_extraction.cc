@@ -124,7 +124,8 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
   const auto communicator = create_single_communicator();
   CommunicatorStatisticsExchange statistics(*communicator);
   progress.begin("extracting " + request.store_name, "tracklets", table.rows);
-  // Whole tracklets side by side, one core each: these networks are too small to share one tracklet.
+  // Whole tracklets side by side, one core each: these networks are too small to share one
+  // tracklet.
   datastore::ordered_parallel(
       wanted.size(), request.threads,
       [&](size_t i) {

@@ -17,14 +17,14 @@ struct ExtractionRequest {
   proto::Extraction extraction;
   std::string store_name;
   std::filesystem::path store_directory;
-  std::string protocol;   // empty: the layout's own
-  int32_t roles = 0;      // datastore::Role bits that are wanted
-  int threads = 1;        // tracklets in work at a time
+  std::string protocol;  // empty: the layout's own
+  int32_t roles = 0;     // datastore::Role bits that are wanted
+  int threads = 1;       // tracklets in work at a time
 };
 
-// Rows in the store's order: every tracklet with one of the wanted roles. Each tracklet passes through the
-// network whole (its first max_frames frames) once per variant (crop x flip). Throws InputError if nothing
-// is wanted or the weights do not fit.
+// Rows in the store's order: every tracklet with one of the wanted roles. Each tracklet passes
+// through the network whole (its first max_frames frames) once per variant (crop x flip). Throws
+// InputError if nothing is wanted or the weights do not fit.
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
 
 }  // namespace muster::trainer

@@ -90,9 +90,10 @@ FeatureTable read_feature_file(const fs::path& path) {
   read_rows(dataset, H5T_NATIVE_FLOAT, 0, shape[0], table.values.data(), name);
   for (size_t i = 0; i < table.values.size(); ++i) {
     if (!std::isfinite(table.values[i])) {
-      throw InputError(name, "row " + std::to_string(static_cast<int64_t>(i) /
-                                                     (table.variants * table.features)) +
-                                 " of 'features' holds a value that is not finite");
+      throw InputError(
+          name, "row " +
+                    std::to_string(static_cast<int64_t>(i) / (table.variants * table.features)) +
+                    " of 'features' holds a value that is not finite");
     }
   }
   table.identity = read_column(file, "/identity", table.rows, name);

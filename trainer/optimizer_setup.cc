@@ -65,8 +65,9 @@ class TorchParameterUpdate : public ParameterUpdate {
 std::unique_ptr<ParameterUpdate> create_parameter_update(const proto::Optimizer& settings,
                                                          const models::NamedTensors& parameters) {
   if (!(settings.learning_rate() >= 0) || !std::isfinite(settings.learning_rate())) {
-    throw common::InputError("training.optimizer.learning_rate",
-                             std::to_string(settings.learning_rate()) + " is not a positive number");
+    throw common::InputError(
+        "training.optimizer.learning_rate",
+        std::to_string(settings.learning_rate()) + " is not a positive number");
   }
   if (settings.method_case() == proto::Optimizer::kSgd && settings.sgd().nesterov() &&
       settings.sgd().momentum() <= 0) {

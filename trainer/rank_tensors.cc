@@ -1,8 +1,7 @@
 #include "trainer/rank_tensors.h"
 
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <chrono>
 #include <numeric>

@@ -1,5 +1,5 @@
-// Tensors across ranks, with gradients. Collective, and so is the backward pass through them: every rank
-// must call backward, also one without clips.
+// Tensors across ranks, with gradients. Collective, and so is the backward pass through them: every
+// rank must call backward, also one without clips.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +11,9 @@
 
 namespace muster::trainer {
 
-// Rows of all ranks in rank order: [local, ...] -> [sum of counts, ...]. counts[r] rows come from rank r.
-// Backward: every rank gets the sum over ranks of the gradient of its own rows. With each rank's loss
-// covering its own anchors only, summing parameter gradients over ranks is then exact.
+// Rows of all ranks in rank order: [local, ...] -> [sum of counts, ...]. counts[r] rows come from
+// rank r. Backward: every rank gets the sum over ranks of the gradient of its own rows. With each
+// rank's loss covering its own anchors only, summing parameter gradients over ranks is then exact.
 at::Tensor gather_rows(const at::Tensor& local, const std::vector<int64_t>& counts,
                        Communicator& communicator);
 
@@ -34,8 +34,8 @@ class CommunicatorStatisticsExchange : public models::StatisticsExchange {
 
 ElementType element_type(const at::Tensor& tensor);
 
-// Sums every defined gradient over the ranks, in buckets from the last parameter to the first; an undefined
-// one counts as zeros. Returns the seconds spent waiting.
+// Sums every defined gradient over the ranks, in buckets from the last parameter to the first; an
+// undefined one counts as zeros. Returns the seconds spent waiting.
 double reduce_gradients(const models::NamedTensors& parameters, int64_t bucket_bytes,
                         Communicator& communicator);
 

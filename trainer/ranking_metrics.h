@@ -1,5 +1,5 @@
-// CMC and mean average precision from distances. Knows no protocol beyond the rule that a gallery item of
-// the query's own identity and camera is ignored, and no tensors.
+// CMC and mean average precision from distances. Knows no protocol beyond the rule that a gallery
+// item of the query's own identity and camera is ignored, and no tensors.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ struct GalleryItem {
 };
 
 struct RankingResult {
-  // cmc[k-1]: share of counted queries with a right match among the first k; as long as the gallery,
-  // at most 50 entries.
+  // cmc[k-1]: share of counted queries with a right match among the first k; as long as the
+  // gallery, at most 50 entries.
   std::vector<double> cmc;
   double mean_average_precision = 0;
-  int64_t queries = 0;          // that have at least one match in the gallery
+  int64_t queries = 0;  // that have at least one match in the gallery
   int64_t queries_without_match = 0;
 };
 
@@ -25,8 +25,8 @@ struct RankingResult {
 class RankingMetrics {
  public:
   explicit RankingMetrics(std::vector<GalleryItem> gallery);
-  // `distances` has one entry per gallery item. Equal distances rank in the gallery's order. Average
-  // precision is the mean over matches of the precision at each match.
+  // `distances` has one entry per gallery item. Equal distances rank in the gallery's order.
+  // Average precision is the mean over matches of the precision at each match.
   void add_query(int32_t identity, int32_t camera, const float* distances);
   RankingResult result() const;
 

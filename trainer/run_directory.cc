@@ -112,7 +112,8 @@ void RunDirectory::write_checkpoint(int64_t step, const models::NamedTensors& pa
   const fs::path temporary = common::temporary_name_beside(target);
   std::error_code failure;
   fs::create_directory(temporary, failure);
-  if (failure) throw common::SystemError(target.string(), "cannot be created: " + failure.message());
+  if (failure)
+    throw common::SystemError(target.string(), "cannot be created: " + failure.message());
   try {
     models::write_safetensors(temporary / "model.safetensors", parameters,
                               {{"format", "pt"}, {"producer", "muster"}});
@@ -149,8 +150,8 @@ FinishedRun read_finished_run(const fs::path& path) {
   const json facts = parse_json_file(path / "provenance.json");
   try {
     result.at("step").get_to(run.step);
-    run.weights = path / "checkpoints" / result.at("checkpoint").get<std::string>() /
-                  "model.safetensors";
+    run.weights =
+        path / "checkpoints" / result.at("checkpoint").get<std::string>() / "model.safetensors";
     facts.at("train_store").get_to(run.facts.train_store);
     facts.at("store_directory").get_to(run.facts.store_directory);
     facts.at("store_manifest_sha256").get_to(run.facts.store_hash);

@@ -16,19 +16,19 @@ namespace muster::trainer {
 
 // What is known of a training before it starts.
 struct TrainingFacts {
-  std::string train_store;         // its name in the experiment
+  std::string train_store;  // its name in the experiment
   std::string store_directory;
-  std::string store_hash;          // of its manifest
+  std::string store_hash;  // of its manifest
   bool synthetic = false;
-  int64_t identities = 0;          // classes
+  int64_t identities = 0;  // classes
   int ranks = 1;
 };
 
 // One thread of rank 0.
 class RunDirectory {
  public:
-  // Creates the directory. An unfinished run in it is renamed to NAME.unfinished-K beside it; a finished
-  // one throws InputError.
+  // Creates the directory. An unfinished run in it is renamed to NAME.unfinished-K beside it; a
+  // finished one throws InputError.
   RunDirectory(const std::filesystem::path& path, const proto::Experiment& experiment,
                const TrainingFacts& facts);
   // One line of progress.jsonl, flushed. Throws SystemError when the disk is full.

@@ -29,8 +29,8 @@ at::Tensor selected(const FeatureTable& table, const std::vector<int64_t>& rows,
   return values / values.norm(2, 2, true).clamp_min(1e-12);
 }
 
-// [queries, gallery] of a block. Both metrics rank by a Euclidean distance: on unit vectors it orders as
-// the cosine does.
+// [queries, gallery] of a block. Both metrics rank by a Euclidean distance: on unit vectors it
+// orders as the cosine does.
 at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
   return at::cdist(queries, gallery, 2.0, 2 /* never the matrix trick: it loses small distances */)
       .sum(0)
@@ -42,14 +42,14 @@ at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     int64_t* gallery_size, common::ProgressSink& progress) {
   if (queries.variants != gallery.variants || queries.features != gallery.features) {
-    throw common::InputError("--gallery-features",
-                             "has vectors of another shape than --features");
+    throw common::InputError("--gallery-features", "has vectors of another shape than --features");
   }
   const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
   const std::vector<int64_t> gallery_rows =
       rows_with(gallery, datastore::kRoleGallery | datastore::kRoleDistractor);
   if (query_rows.empty()) throw common::InputError("--features", "has no row with the query role");
-  if (gallery_rows.empty()) throw common::InputError("features", "have no row with the gallery role");
+  if (gallery_rows.empty())
+    throw common::InputError("features", "have no row with the gallery role");
   std::vector<GalleryItem> items;
   for (const int64_t row : gallery_rows) {
     const auto index = static_cast<size_t>(row);

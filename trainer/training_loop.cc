@@ -78,9 +78,9 @@ class Trainer {
         statistics_(communicator),
         store_(request.store_directory),
         // A model without classes tells the input format that the planner needs.
-        format_(clip_format(
-            models::model_entry(experiment_.model()).create(experiment_.model(), 0, 0)
-                ->input_format())),
+        format_(clip_format(models::model_entry(experiment_.model())
+                                .create(experiment_.model(), 0, 0)
+                                ->input_format())),
         planner_(store_, datastore::assign_roles(store_, protocol_options(experiment_)), format_,
                  batch_options(experiment_.training())),
         model_(models::model_entry(experiment_.model())
@@ -156,8 +156,7 @@ class Trainer {
     // 1. Take this rank's share of the global batch.
     const datastore::LoadedBatch batch = loader.next();
     const int64_t clips = batch.share.end - batch.share.begin;
-    const models::ModelInput input =
-        model_input(batch.values, clips, batch.frames, format_, type_);
+    const models::ModelInput input = model_input(batch.values, clips, batch.frames, format_, type_);
     const at::Tensor labels = label_tensor(batch);
     report.phase_seconds.data_wait = phase.lap();
 
@@ -166,9 +165,9 @@ class Trainer {
     report.phase_seconds.forward = phase.lap();
 
     // 3. Loss over the global batch.
-    const StepLosses losses = step_losses(
-        experiment_.training().loss(), output, labels,
-        clips_per_rank(static_cast<int64_t>(batch.global.size())), communicator_);
+    const StepLosses losses =
+        step_losses(experiment_.training().loss(), output, labels,
+                    clips_per_rank(static_cast<int64_t>(batch.global.size())), communicator_);
     report.phase_seconds.loss = phase.lap();
     if (!std::isfinite(losses.total)) {
       throw common::SystemError("step " + std::to_string(step), "the loss is not finite",
@@ -235,7 +234,8 @@ void train(const TrainingRequest& request, Communicator& communicator,
   const bool done = already_trained(request);
   communicator.barrier();  // before rank 0 may change the directory
   if (done) {
-    progress.note(request.run_directory.string() + ": already trained with these settings and data");
+    progress.note(request.run_directory.string() +
+                  ": already trained with these settings and data");
     return;
   }
   Trainer(request, communicator, progress).run(request.run_directory);

@@ -72,10 +72,11 @@ Finding check_hdf5() {
 Finding check_disk(const std::string& directory) {
   std::error_code failure;
   const auto space = std::filesystem::space(directory, failure);
-  if (failure) return {"Disk", directory + ": " + failure.message(), Verdict::kBroken, "choose another"};
+  if (failure)
+    return {"Disk", directory + ": " + failure.message(), Verdict::kBroken, "choose another"};
   constexpr uintmax_t kWanted = 30'000'000'000;
-  const std::string fact = std::to_string(space.available / 1'000'000'000) + " GB free in " +
-                           directory;
+  const std::string fact =
+      std::to_string(space.available / 1'000'000'000) + " GB free in " + directory;
   if (space.available < kWanted) {
     return {"Disk", fact, Verdict::kLimited, "MARS with flow needs about 30 GB"};
   }
@@ -142,7 +143,8 @@ int run_doctor(const std::vector<std::string>& arguments) {
                     {"remedy", finding.remedy}});
     if (line.has("json")) continue;
     std::cout << "  " << std::left << std::setw(12) << finding.what << std::setw(58) << finding.fact
-              << " " << (finding.remedy.empty() ? word_of(finding.verdict) : finding.remedy) << "\n";
+              << " " << (finding.remedy.empty() ? word_of(finding.verdict) : finding.remedy)
+              << "\n";
   }
   if (line.has("json")) std::cout << json{{"works", !broken}, {"findings", list}} << "\n";
   return broken ? 1 : 0;

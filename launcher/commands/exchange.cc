@@ -1,14 +1,13 @@
 // Times messages between ranks: muster doctor starts it under mpirun.
-#include <chrono>
-#include <iostream>
-#include <vector>
-
 #include <ATen/Config.h>
 #include <ATen/Context.h>
 #include <ATen/Version.h>
 #include <torch/version.h>
 
+#include <chrono>
+#include <iostream>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "launcher/command.h"
 #include "trainer/communicator.h"
@@ -37,8 +36,8 @@ int run_exchange(const std::vector<std::string>&) {
                                 {"gigabytes_per_second", kElements * 4 / seconds / 1e9},
                                 {"right", right},
                                 {"torch", TORCH_VERSION},
-                                {"blas_openblas", at::show_config().find("open") !=
-                                                      std::string::npos},
+                                {"blas_openblas",
+                                 at::show_config().find("open") != std::string::npos},
                                 {"cuda", at::hasCUDA()}}
               << std::endl;
   }

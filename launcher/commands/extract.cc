@@ -1,5 +1,3 @@
-#include "trainer/feature_extraction.h"
-
 #include <ATen/Parallel.h>
 
 #include <sstream>
@@ -11,6 +9,7 @@
 #include "launcher/experiment_file.h"
 #include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
+#include "trainer/feature_extraction.h"
 
 namespace muster::launcher {
 namespace {
@@ -51,8 +50,8 @@ int run_extract(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) return 0;
   const auto stores = named_directories(line.texts("store"), "--store");
   if (stores.size() != 1) {
-    throw InputError("--store", "exactly one store is wanted, " + std::to_string(stores.size()) +
-                                    " are given");
+    throw InputError(
+        "--store", "exactly one store is wanted, " + std::to_string(stores.size()) + " are given");
   }
   trainer::ExtractionRequest request;
   request.run = trainer::read_finished_run(line.text("run"));

@@ -54,8 +54,8 @@ proto::ReportInput report_input(const std::string& file, const proto::Experiment
   *input.mutable_train_sets() = data.train();
   *input.mutable_test_sets() = data.test();
   for (const proto::ReportCell& cell : schedulers::read_results(workspace)) {
-    const bool wanted = contains(data.train(), cell.train()) && contains(data.test(), cell.test()) &&
-                        cell.split() == data.split();
+    const bool wanted = contains(data.train(), cell.train()) &&
+                        contains(data.test(), cell.test()) && cell.split() == data.split();
     if (wanted) *input.add_cells() = cell;
   }
   add_datasets(experiment, workspace, input);
@@ -78,13 +78,13 @@ int run_report(const std::vector<std::string>& arguments) {
   const std::string file = line.text("experiment");
   const proto::Experiment experiment = read_experiment(file, line.texts("set"));
   if (experiment.data().train().empty() || experiment.data().test().empty()) {
-    throw common::InputError(file, "names no data.train or no data.test: there is no table to make");
+    throw common::InputError(file,
+                             "names no data.train or no data.test: there is no table to make");
   }
   const proto::ReportInput input = report_input(file, experiment, line.text("workspace"));
   const fs::path out = line.text("out");
   monitoring::write_report(input, out);
-  std::cout << monitoring::terminal_table(input) << "\n"
-            << (out / "report.html").string() << "\n";
+  std::cout << monitoring::terminal_table(input) << "\n" << (out / "report.html").string() << "\n";
   return 0;
 }
 

@@ -1,5 +1,3 @@
-#include "trainer/scoring.h"
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -15,6 +13,7 @@
 #include "launcher/terminal.h"
 #include "schedulers/results_store.h"
 #include "trainer/run_directory.h"
+#include "trainer/scoring.h"
 
 namespace muster::launcher {
 namespace {
@@ -133,12 +132,13 @@ int run_score(const std::vector<std::string>& arguments) {
     std::cout << as_json(result, gallery_size, protocol) << "\n";
     return 0;
   }
-  std::printf("rank-1 %.1f  rank-5 %.1f  rank-10 %.1f  rank-20 %.1f  mAP %.1f  (%%; %lld queries, "
-              "%lld gallery tracklets, %s)\n",
-              100 * rank_rate(result, 1), 100 * rank_rate(result, 5), 100 * rank_rate(result, 10),
-              100 * rank_rate(result, 20), 100 * result.mean_average_precision,
-              static_cast<long long>(result.queries), static_cast<long long>(gallery_size),
-              protocol.c_str());
+  std::printf(
+      "rank-1 %.1f  rank-5 %.1f  rank-10 %.1f  rank-20 %.1f  mAP %.1f  (%%; %lld queries, "
+      "%lld gallery tracklets, %s)\n",
+      100 * rank_rate(result, 1), 100 * rank_rate(result, 5), 100 * rank_rate(result, 10),
+      100 * rank_rate(result, 20), 100 * result.mean_average_precision,
+      static_cast<long long>(result.queries), static_cast<long long>(gallery_size),
+      protocol.c_str());
   return 0;
 }
 

@@ -40,11 +40,11 @@ int print_info(const std::string& store, bool as_json) {
               << "\n";
     return 0;
   }
-  std::cout << store << "\n  origin      " << m.facts.origin << "\n  layout      "
-            << m.facts.layout << (m.facts.synthetic ? " (synthetic, not filmed)" : "")
-            << "\n  tracklets   " << m.tracklets << " of " << m.identities << " identities under "
-            << m.cameras << " cameras\n  frames      " << m.frames << " of " << m.geometry.height
-            << "x" << m.geometry.width << ", "
+  std::cout << store << "\n  origin      " << m.facts.origin << "\n  layout      " << m.facts.layout
+            << (m.facts.synthetic ? " (synthetic, not filmed)" : "") << "\n  tracklets   "
+            << m.tracklets << " of " << m.identities << " identities under " << m.cameras
+            << " cameras\n  frames      " << m.frames << " of " << m.geometry.height << "x"
+            << m.geometry.width << ", "
             << (m.geometry.encoding == datastore::FrameEncoding::kJpeg ? "jpeg" : "raw")
             << "\n  flow        "
             << (m.geometry.flow_height > 0 ? std::to_string(m.geometry.flow_height) + "x" +
@@ -56,10 +56,10 @@ int print_info(const std::string& store, bool as_json) {
 }
 
 int verify(const std::string& store, bool with_sha256, bool as_json) {
-  const std::vector<std::string> faults =
-      datastore::verify_store(store, with_sha256 ? datastore::VerifyDepth::kSha256
-                                                 : datastore::VerifyDepth::kCrc32c);
-  if (as_json) std::cout << json{{"store", store}, {"whole", faults.empty()}, {"faults", faults}} << "\n";
+  const std::vector<std::string> faults = datastore::verify_store(
+      store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c);
+  if (as_json)
+    std::cout << json{{"store", store}, {"whole", faults.empty()}, {"faults", faults}} << "\n";
   for (const std::string& fault : faults) std::cerr << "muster: " << fault << "\n";
   if (faults.empty()) {
     std::cerr << store << ": every checksum matches\n";

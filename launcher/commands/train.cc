@@ -5,9 +5,9 @@
 #include <iostream>
 #include <optional>
 
+#include "common/canonical_message.h"
 #include "common/error.h"
 #include "common/sha256.h"
-#include "common/canonical_message.h"
 #include "common/version.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
@@ -100,8 +100,8 @@ void train_on_this_rank(const trainer::TrainingRequest& request, const CommandLi
   if (metrics) metrics->sink.enter(monitoring::RunState::kDone);
 }
 
-// A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data are the
-// same on every rank, so only rank 0 tells them.
+// A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data
+// are the same on every rank, so only rank 0 tells them.
 int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
   const auto communicator = trainer::started_by_mpi_launcher()
                                 ? trainer::create_mpi_communicator()

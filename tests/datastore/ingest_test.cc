@@ -490,11 +490,12 @@ class SmallDisk {
 
 // Every ingest that fails does so in a process of its own: what a full disk leaves behind inside
 // HDF5 must not reach the other tests.
-class FullDiskTest : public testing::TestWithParam<FrameEncoding> {
+// Named so that it runs first: HDF5 must meet its first call inside muster.
+class FullDiskDeathTest : public testing::TestWithParam<FrameEncoding> {
  protected:
   static constexpr int kSystemError = 7, kSuccess = 8, kOther = 9;
 
-  FullDiskTest() : disk_(directory_ / "disk"), dataset_(two_camera_dataset(20, 4)) {}
+  FullDiskDeathTest() : disk_(directory_ / "disk"), dataset_(two_camera_dataset(20, 4)) {}
   fs::path store() const { return directory_ / "disk/store"; }
   fs::path message_file() const { return directory_ / "message"; }
   // The exit code of a process that ingests and then calls `end`; minus the signal that killed it.
@@ -522,18 +523,18 @@ class FullDiskTest : public testing::TestWithParam<FrameEncoding> {
   FakeDataset dataset_;
 };
 
-TEST_P(FullDiskTest, IsASystemErrorThatNamesTheShard) {
+TEST_P(FullDiskDeathTest, IsASystemErrorThatNamesTheShard) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   const std::string text = common::read_file(message_file());
   EXPECT_TRUE(contains(text, "shard-00000.h5")) << text;
 }
 
-TEST_P(FullDiskTest, LeavesNeitherManifestNorHalfWrittenFile) {
+TEST_P(FullDiskDeathTest, LeavesNeitherManifestNorHalfWrittenFile) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   EXPECT_EQ(names_in(store()), Names{});
 }
 
-TEST_P(FullDiskTest, TheSameCommandFinishesOnceThereIsRoom) {
+TEST_P(FullDiskDeathTest, TheSameCommandFinishesOnceThereIsRoom) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   disk_.grow();
   EXPECT_EQ(build_store(dataset_, store(), small_options(GetParam())).outcome,
@@ -541,9 +542,9 @@ TEST_P(FullDiskTest, TheSameCommandFinishesOnceThereIsRoom) {
   EXPECT_TRUE(verify_store(store(), VerifyDepth::kSha256).empty());
 }
 
-TEST_P(FullDiskTest, TheProgramStillEndsInOrder) { EXPECT_EQ(ingest_and(std::exit), kSystemError); }
+TEST_P(FullDiskDeathTest, TheProgramStillEndsInOrder) { EXPECT_EQ(ingest_and(std::exit), kSystemError); }
 
-INSTANTIATE_TEST_SUITE_P(Encodings, FullDiskTest,
+INSTANTIATE_TEST_SUITE_P(Encodings, FullDiskDeathTest,
                          testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg),
                          [](const auto& parameter) {
                            return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";

@@ -114,8 +114,7 @@ void write_sum(const std::vector<Bytes>& brought, int64_t first, int64_t count, 
   if (!sum.empty()) std::memcpy(target, sum.data(), sum.size());
 }
 
-std::string described(const char* operation, const std::vector<int64_t>& counts,
-                      ElementType type) {
+std::string described(const char* operation, const std::vector<int64_t>& counts, ElementType type) {
   std::string text = operation;
   text += " of type " + std::to_string(static_cast<int>(type)) + " and counts";
   for (const int64_t count : counts) text += " " + std::to_string(count);
@@ -161,8 +160,7 @@ class InProcessCommunicator : public Communicator {
   void reduce_scatter_sum(const void* all, void* local, const std::vector<int64_t>& counts,
                           ElementType type) override {
     const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
-    const int64_t first =
-        std::accumulate(counts.begin(), counts.begin() + rank_, int64_t{0});
+    const int64_t first = std::accumulate(counts.begin(), counts.begin() + rank_, int64_t{0});
     const int64_t call =
         arrive(described("reduce_scatter", counts, type), bytes_of(all, total, type));
     rendezvous_.meet(call, rank_, [&](const std::vector<Bytes>& brought) {

@@ -15,9 +15,9 @@ class AbortRequested : public std::runtime_error {
   const int exit_code;
 };
 
-// Runs `body` once per rank, each in a thread of its own with its own communicator, and waits for all.
-// Rethrows the exception that was thrown first; ranks that wait for a rank that failed get a SystemError.
-// Sums add in rank order. Throws RequirementError where ranks make different calls.
+// Runs `body` once per rank, each in a thread of its own with its own communicator, and waits for
+// all. Rethrows the exception that was thrown first; ranks that wait for a rank that failed get a
+// SystemError. Sums add in rank order. Throws RequirementError where ranks make different calls.
 void run_ranks(int size, const std::function<void(Communicator&)>& body);
 
 }  // namespace muster::trainer

@@ -26,8 +26,8 @@ TEST(InitialisationTest, StaysWithinTheBoundOfAConvolution) {
 }
 
 TEST(InitialisationTest, StaysWithinTheBoundOfALinearLayer) {
-  const double limit = std::sqrt(6.0 / 300), largest =
-                                                 initialised({200, 100}).abs().max().item<double>();
+  const double limit = std::sqrt(6.0 / 300),
+               largest = initialised({200, 100}).abs().max().item<double>();
   EXPECT_LE(largest, limit * (1 + 1e-6));
   EXPECT_GT(largest, limit * 0.99);
 }

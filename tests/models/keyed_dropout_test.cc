@@ -46,9 +46,7 @@ TEST(KeyedDropoutTest, LayersDiffer) {
   EXPECT_FALSE(same_values(mask_of({11}, 1), mask_of({11}, 2)));
 }
 
-TEST(KeyedDropoutTest, ClipsDiffer) {
-  EXPECT_FALSE(same_values(mask_of({11}), mask_of({12})));
-}
+TEST(KeyedDropoutTest, ClipsDiffer) { EXPECT_FALSE(same_values(mask_of({11}), mask_of({12}))); }
 
 TEST(KeyedDropoutTest, TheMaskIsThatOfTheOtherPrecision) {
   const at::Tensor single = keyed_dropout(at::ones({2, 64}, at::kFloat), 0.6, {11, 22}, 1);

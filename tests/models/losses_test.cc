@@ -178,7 +178,8 @@ TEST(BatchHardTripletLossTest, WithoutAnchorsIsAConnectedZero) {
   EXPECT_TRUE(same_values(candidates.grad(), at::zeros_like(candidates)));
 }
 
-// Rows 1 and 2 lie equally far from row 0: the loss counts one of them, and only one gets a gradient.
+// Rows 1 and 2 lie equally far from row 0: the loss counts one of them, and only one gets a
+// gradient.
 TEST(BatchHardTripletLossTest, TiedNegativesCountOnce) {
   const at::Tensor candidates =
       at::tensor({0.0, 0.0, 1.0, 0.0, 0.0, 1.0}, at::kDouble).view({3, 2}).requires_grad_();

@@ -147,7 +147,8 @@ NaiveStsrnOutput naive_stsrn(const NamedTensors& parameters, const ModelInput& i
   std::vector<at::Tensor> features, logits;
   for (int64_t clip = 0; clip < all.size(0); ++clip) {
     std::vector<Values> frames;
-    for (int64_t t = 0; t < all.size(1); ++t) frames.push_back(frame_feature(network, all[clip][t]));
+    for (int64_t t = 0; t < all.size(1); ++t)
+      frames.push_back(frame_feature(network, all[clip][t]));
     const Values video = video_feature(network, frames);
     features.push_back(at::tensor(video, at::kDouble));
     logits.push_back(at::tensor(network.linear(video, "classifier"), at::kDouble));

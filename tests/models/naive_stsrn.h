@@ -1,4 +1,5 @@
-// STSRN as its specification says it, in plain loops over doubles: what the network's tests compare with.
+// STSRN as its specification says it, in plain loops over doubles: what the network's tests compare
+// with.
 #pragma once
 
 #include "models/model.h"

@@ -41,9 +41,8 @@ class SafetensorsTest : public testing::Test {
 // Every stored type with values that differ; 0 to 4 are exact in all of them.
 NamedTensors one_of_each_type() {
   NamedTensors tensors;
-  for (const at::ScalarType type :
-       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort,
-        at::kChar, at::kByte, at::kBool}) {
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong,
+                                    at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
     tensors.emplace_back(at::toString(type), at::arange(5, at::kDouble).to(type));
   }
   return tensors;
@@ -61,7 +60,8 @@ TEST_F(SafetensorsTest, EveryTypeComesBack) {
 }
 
 TEST_F(SafetensorsTest, MetadataComesBack) {
-  const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"who", "\"muster\" \n é"}};
+  const std::map<std::string, std::string> metadata = {{"format", "pt"},
+                                                       {"who", "\"muster\" \n é"}};
   write_safetensors(path_, {{"a", at::ones({2})}}, metadata);
   EXPECT_EQ(read_safetensors(path_).metadata, metadata);
 }
@@ -195,9 +195,10 @@ TEST_F(SafetensorsTest, AShapeThatDoesNotFillItsOffsetsIsRefused) {
 
 // 2^62 x 4 bytes is 0 modulo 2^64.
 TEST_F(SafetensorsTest, AShapeWhoseSizeOverflowsIsRefused) {
-  refusal(file_of(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}})", 4));
-  refusal(file_of(
-      R"({"a":{"dtype":"F32","shape":[2147483648,2147483648],"data_offsets":[0,0]}})", 4));
+  refusal(
+      file_of(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}})", 4));
+  refusal(
+      file_of(R"({"a":{"dtype":"F32","shape":[2147483648,2147483648],"data_offsets":[0,0]}})", 4));
 }
 
 TEST_F(SafetensorsTest, ANegativeAxisIsRefused) {
@@ -223,8 +224,9 @@ TEST_F(SafetensorsTest, ATypeWithoutANameCannotBeWritten) {
 
 TEST_F(SafetensorsTest, AFolderThatIsNotThereIsASystemError) {
   const auto nowhere = directory_ / "none" / "a.safetensors";
-  const std::string text = failure_text<common::SystemError>(
-      [&] { write_safetensors(nowhere, {{"a", at::ones({1})}}, {}); });
+  const std::string text = failure_text<common::SystemError>([&] {
+    write_safetensors(nowhere, {{"a", at::ones({1})}}, {});
+  });
   EXPECT_TRUE(contains(text, "a.safetensors")) << text;
 }
 

@@ -184,8 +184,8 @@ inline void check_broadcast_from_each_root(Communicator& communicator) {
   }
 }
 
-// That nobody leaves early cannot be seen without a clock; that everybody leaves, and that the calls
-// around it keep their order, can.
+// That nobody leaves early cannot be seen without a clock; that everybody leaves, and that the
+// calls around it keep their order, can.
 inline void check_barrier_between_calls(Communicator& communicator) {
   for (int round = 0; round < 3; ++round) {
     communicator.barrier();

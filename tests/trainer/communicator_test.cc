@@ -63,13 +63,14 @@ TEST(InProcessCommunicatorTest, TheFirstFailureIsRethrownAndTheOthersDoNotHang) 
 }
 
 TEST(InProcessCommunicatorTest, DifferentCallsAreNoticed) {
-  EXPECT_THROW(run_ranks(2,
-                         [](Communicator& communicator) {
-                           double values[2] = {0, 0};
-                           const int64_t count = communicator.rank() + 1;
-                           communicator.all_reduce_sum(values, count, ElementType::kFloat64)->wait();
-                         }),
-               common::RequirementError);
+  EXPECT_THROW(
+      run_ranks(2,
+                [](Communicator& communicator) {
+                  double values[2] = {0, 0};
+                  const int64_t count = communicator.rank() + 1;
+                  communicator.all_reduce_sum(values, count, ElementType::kFloat64)->wait();
+                }),
+      common::RequirementError);
 }
 
 TEST(InProcessCommunicatorTest, AbortCarriesTheExitCode) {

@@ -1,0 +1,101 @@
+#include "trainer/clip_tensors.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "common/error.h"
+
+namespace muster::trainer {
+namespace {
+
+datastore::ClipFormat small_format(bool flow) {
+  datastore::ClipFormat format;
+  format.crop_height = 3;
+  format.crop_width = 2;
+  format.flow = flow;
+  return format;
+}
+
+// Each value is its place in the loader's layout.
+std::vector<float> counted(size_t count) {
+  std::vector<float> values(count);
+  std::iota(values.begin(), values.end(), 0.0f);
+  return values;
+}
+
+TEST(ClipTensorsTest, ColourAndFlowAreTakenApart) {
+  const models::ModelInput input =
+      model_input(counted(2 * 4 * 5 * 6), 2, 4, small_format(true), at::kFloat);
+  ASSERT_EQ(input.clips.sizes(), (std::vector<int64_t>{2, 4, 3, 3, 2}));
+  ASSERT_EQ(input.flow.sizes(), (std::vector<int64_t>{2, 4, 2, 3, 2}));
+  // [clip 1, frame 2, channel, row 1, column 0] counts ((1 x 4 + 2) x 5 + channel) x 6 + 2.
+  EXPECT_EQ(input.clips[1][2][1][1][0].item<float>(), (6 * 5 + 1) * 6 + 2);
+  EXPECT_EQ(input.flow[1][2][1][1][0].item<float>(), (6 * 5 + 4) * 6 + 2);
+}
+
+TEST(ClipTensorsTest, WithoutFlowThereIsNone) {
+  const models::ModelInput input =
+      model_input(counted(2 * 3 * 6), 1, 2, small_format(false), at::kFloat);
+  EXPECT_EQ(input.clips.sizes(), (std::vector<int64_t>{1, 2, 3, 3, 2}));
+  EXPECT_FALSE(input.flow.defined());
+}
+
+TEST(ClipTensorsTest, ValuesAreConverted) {
+  const models::ModelInput input =
+      model_input(counted(30), 1, 1, small_format(true), at::kDouble);
+  EXPECT_EQ(input.clips.scalar_type(), at::kDouble);
+  EXPECT_EQ(input.flow.scalar_type(), at::kDouble);
+}
+
+TEST(ClipTensorsTest, ValuesAreCopied) {
+  std::vector<float> values = counted(30);
+  const models::ModelInput input = model_input(values, 1, 1, small_format(true), at::kFloat);
+  values[0] = 99;
+  EXPECT_EQ(input.clips.flatten()[0].item<float>(), 0);
+}
+
+TEST(ClipTensorsTest, NoClipsGiveEmptyTensors) {
+  const models::ModelInput input = model_input({}, 0, 4, small_format(true), at::kFloat);
+  EXPECT_EQ(input.clips.sizes(), (std::vector<int64_t>{0, 4, 3, 3, 2}));
+  EXPECT_EQ(input.flow.sizes(), (std::vector<int64_t>{0, 4, 2, 3, 2}));
+}
+
+TEST(ClipTensorsTest, AnotherNumberOfValuesIsRefused) {
+  EXPECT_THROW(model_input(counted(29), 1, 1, small_format(true), at::kFloat),
+               common::RequirementError);
+}
+
+TEST(ClipTensorsTest, LabelsAreThoseOfThisRanksShare) {
+  datastore::LoadedBatch batch;
+  for (const int32_t label : {5, 6, 7, 8}) {
+    datastore::ClipRequest clip;
+    clip.label = label;
+    batch.global.push_back(clip);
+  }
+  batch.share = {1, 3};
+  const at::Tensor labels = label_tensor(batch);
+  ASSERT_EQ(labels.sizes(), std::vector<int64_t>{2});
+  EXPECT_EQ(labels[0].item<int64_t>(), 6);
+  EXPECT_EQ(labels[1].item<int64_t>(), 7);
+}
+
+TEST(ClipTensorsTest, AnEmptyShareHasNoLabels) {
+  datastore::LoadedBatch batch;
+  batch.global.resize(2);
+  batch.share = {1, 1};
+  EXPECT_EQ(label_tensor(batch).sizes(), std::vector<int64_t>{0});
+}
+
+TEST(ClipTensorsTest, TheFormatIsWhatTheNetworkAsksFor) {
+  const datastore::ClipFormat format = clip_format({64, 48, 56, 40, true});
+  EXPECT_EQ(format.resize_height, 64);
+  EXPECT_EQ(format.resize_width, 48);
+  EXPECT_EQ(format.crop_height, 56);
+  EXPECT_EQ(format.crop_width, 40);
+  EXPECT_TRUE(format.flow);
+}
+
+}  // namespace
+}  // namespace muster::trainer

@@ -1,0 +1,193 @@
+#include "trainer/feature_file.h"
+
+#include <gtest/gtest.h>
+#include <hdf5.h>
+
+#include <cmath>
+
+#include "common/atomic_file.h"
+#include "common/error.h"
+#include "tests/common/support.h"
+
+namespace muster::trainer {
+namespace {
+
+using common::contains;
+using common::failure_text;
+using common::InputError;
+
+FeatureTable example(int64_t rows, int64_t variants, int64_t features) {
+  FeatureTable table;
+  table.rows = rows;
+  table.variants = variants;
+  table.features = features;
+  for (int64_t i = 0; i < rows * variants * features; ++i) {
+    table.values.push_back(0.25f * static_cast<float>(i) - 1);
+  }
+  for (int32_t row = 0; row < rows; ++row) {
+    table.identity.push_back(row - 1);
+    table.camera.push_back(row % 2 + 1);
+    table.role.push_back(1 << row % 5);
+  }
+  table.facts = {{"method", "stsrn"}, {"protocol", "random-half"}};
+  return table;
+}
+
+// Files as another program would write them: nothing but the C library.
+class ForeignFile {
+ public:
+  explicit ForeignFile(const std::filesystem::path& path)
+      : file_(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)) {}
+  ForeignFile(const ForeignFile&) = delete;
+  ForeignFile& operator=(const ForeignFile&) = delete;
+  ~ForeignFile() { H5Fclose(file_); }
+  void floats(const char* name, const std::vector<hsize_t>& shape,
+              const std::vector<float>& values) {
+    add(name, shape, H5T_IEEE_F32BE, H5T_NATIVE_FLOAT, values.data());
+  }
+  void integers(const char* name, const std::vector<int64_t>& values) {
+    add(name, {values.size()}, H5T_STD_I64LE, H5T_NATIVE_INT64, values.data());
+  }
+
+ private:
+  void add(const char* name, const std::vector<hsize_t>& shape, hid_t stored, hid_t given,
+           const void* values) {
+    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+    const hid_t dataset =
+        H5Dcreate2(file_, name, stored, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Dwrite(dataset, given, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+    H5Dclose(dataset);
+    H5Sclose(space);
+  }
+  hid_t file_;
+};
+
+class FeatureFileTest : public testing::Test {
+ protected:
+  // Two rows of three features, complete but for what `without` names.
+  void write_foreign(const std::string& without, const std::vector<float>& values,
+                     int64_t columns_length = 2) {
+    ForeignFile file(path_);
+    if (without != "features") file.floats("features", {2, 3}, values);
+    std::vector<int64_t> column(static_cast<size_t>(columns_length), 1);
+    for (const char* name : {"identity", "camera", "role"}) {
+      if (without != name) file.integers(name, column);
+    }
+  }
+  std::string refusal() {
+    std::string text = failure_text<InputError>([&] { read_feature_file(path_); });
+    EXPECT_TRUE(contains(text, path_.string())) << text;
+    return text;
+  }
+
+  common::TestDirectory directory_;
+  const std::filesystem::path path_ = directory_ / "features.h5";
+};
+
+void expect_equal(const FeatureTable& left, const FeatureTable& right) {
+  EXPECT_EQ(left.rows, right.rows);
+  EXPECT_EQ(left.variants, right.variants);
+  EXPECT_EQ(left.features, right.features);
+  EXPECT_EQ(left.values, right.values);
+  EXPECT_EQ(left.identity, right.identity);
+  EXPECT_EQ(left.camera, right.camera);
+  EXPECT_EQ(left.role, right.role);
+  EXPECT_EQ(left.facts, right.facts);
+}
+
+TEST_F(FeatureFileTest, ATableComesBack) {
+  const FeatureTable table = example(5, 1, 3);
+  write_feature_file(path_, table);
+  expect_equal(read_feature_file(path_), table);
+}
+
+TEST_F(FeatureFileTest, VariantsComeBack) {
+  const FeatureTable table = example(4, 2, 3);
+  write_feature_file(path_, table);
+  expect_equal(read_feature_file(path_), table);
+}
+
+TEST_F(FeatureFileTest, TheSameTableGivesTheSameBytes) {
+  write_feature_file(path_, example(5, 2, 3));
+  write_feature_file(directory_ / "again.h5", example(5, 2, 3));
+  EXPECT_EQ(common::read_file(path_), common::read_file(directory_ / "again.h5"));
+}
+
+TEST_F(FeatureFileTest, AnOlderFileIsReplaced) {
+  write_feature_file(path_, example(5, 1, 3));
+  write_feature_file(path_, example(2, 1, 3));
+  EXPECT_EQ(read_feature_file(path_).rows, 2);
+}
+
+TEST_F(FeatureFileTest, AFileOfAnotherProgramIsRead) {
+  write_foreign("", {1, 2, 3, 4, 5, 6});
+  const FeatureTable table = read_feature_file(path_);
+  EXPECT_EQ(table.rows, 2);
+  EXPECT_EQ(table.variants, 1);
+  EXPECT_EQ(table.features, 3);
+  EXPECT_EQ(table.values, (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(table.identity, (std::vector<int32_t>{1, 1}));
+  EXPECT_TRUE(table.facts.empty());
+}
+
+TEST_F(FeatureFileTest, AMissingDatasetIsNamed) {
+  for (const char* name : {"features", "identity", "camera", "role"}) {
+    write_foreign(name, {1, 2, 3, 4, 5, 6});
+    EXPECT_TRUE(contains(refusal(), name));
+  }
+}
+
+TEST_F(FeatureFileTest, AValueThatIsNotFiniteIsRefusedWithItsRow) {
+  write_foreign("", {1, 2, 3, 4, std::nanf(""), 6});
+  EXPECT_TRUE(contains(refusal(), "row 1"));
+  write_foreign("", {1, INFINITY, 3, 4, 5, 6});
+  EXPECT_TRUE(contains(refusal(), "row 0"));
+}
+
+TEST_F(FeatureFileTest, ColumnsOfAnotherLengthAreRefused) {
+  write_foreign("", {1, 2, 3, 4, 5, 6}, 3);
+  EXPECT_TRUE(contains(refusal(), "identity"));
+  write_foreign("", {1, 2, 3, 4, 5, 6}, 1);
+  EXPECT_TRUE(contains(refusal(), "identity"));
+}
+
+TEST_F(FeatureFileTest, FeaturesOfOneAxisAreRefused) {
+  ForeignFile(path_).floats("features", {6}, {1, 2, 3, 4, 5, 6});
+  EXPECT_TRUE(contains(refusal(), "features"));
+}
+
+TEST_F(FeatureFileTest, AMissingFileIsRefused) { refusal(); }
+
+TEST_F(FeatureFileTest, AFileThatIsNotHdf5IsRefused) {
+  common::write_file_atomically(path_, "not HDF5");
+  refusal();
+}
+
+TEST_F(FeatureFileTest, ATruncatedFileIsRefused) {
+  write_feature_file(path_, example(5, 1, 3));
+  const std::string content = common::read_file(path_);
+  common::write_file_atomically(path_, content.substr(0, content.size() / 2));
+  refusal();
+}
+
+TEST_F(FeatureFileTest, ATableThatDoesNotFitItsSizesIsNotWritten) {
+  FeatureTable table = example(5, 1, 3);
+  table.values.pop_back();
+  EXPECT_THROW(write_feature_file(path_, table), common::RequirementError);
+  EXPECT_TRUE(common::names_in(directory_.path()).empty());
+}
+
+TEST_F(FeatureFileTest, ATableWithAColumnTooShortIsNotWritten) {
+  FeatureTable table = example(5, 1, 3);
+  table.camera.pop_back();
+  EXPECT_THROW(write_feature_file(path_, table), common::RequirementError);
+  EXPECT_TRUE(common::names_in(directory_.path()).empty());
+}
+
+TEST_F(FeatureFileTest, AFolderThatIsNotThereIsASystemError) {
+  EXPECT_THROW(write_feature_file(directory_ / "none" / "a.h5", example(1, 1, 1)),
+               common::SystemError);
+}
+
+}  // namespace
+}  // namespace muster::trainer
