@@ -258,6 +258,12 @@ class CutOffIngestTest : public testing::Test {
               (Names{"manifest.json", "shard-00000.h5", "shard-00001.h5", "shard-00002.h5"}));
     EXPECT_TRUE(store_bytes(store()) == whole_);
   }
+  // Nothing is lost: the damaged shard stays beside the one that was made again.
+  void expect_continued_and_damaged_kept() {
+    EXPECT_EQ(build_store(dataset_, store(), several_shards()).outcome, IngestOutcome::kContinued);
+    EXPECT_TRUE(fs::remove(store() / "shard-00001.h5.damaged"));
+    EXPECT_TRUE(store_bytes(store()) == whole_);
+  }
   TestDirectory directory_;
   FakeDataset dataset_;
   std::map<std::string, std::string> whole_;
@@ -294,11 +300,17 @@ TEST_F(CutOffIngestTest, IsContinuedWhenItDiedWhileWritingTheManifest) {
 
 TEST_F(CutOffIngestTest, MakesADamagedShardAgain) {
   flip_bit(store() / "shard-00001.h5", place_of_frame(store() / "shard-00001.h5", 3));
-  expect_continued();
+  expect_continued_and_damaged_kept();
 }
 
 TEST_F(CutOffIngestTest, MakesATruncatedShardAgain) {
   fs::resize_file(store() / "shard-00001.h5", 1000);
+  expect_continued_and_damaged_kept();
+}
+
+TEST_F(CutOffIngestTest, MakesAShardAgainThatWasRemovedFromAFinishedStore) {
+  build_store(dataset_, store(), several_shards());
+  fs::remove(store() / "shard-00001.h5");
   expect_continued();
 }
 

@@ -1,0 +1,73 @@
+// The whole loop on all ranks against the same training on one.
+#include "trainer/training_loop.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "models/safetensors.h"
+#include "tests/common/support.h"
+#include "tests/ranks/world.h"
+#include "tests/trainer/tiny_store.h"
+
+namespace muster::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Rank 0's directory, known to all.
+fs::path shared_path(const fs::path& of_rank_0) {
+  std::string text = of_rank_0.string();
+  text.resize(4096, '\0');
+  world().broadcast(text.data(), static_cast<int64_t>(text.size()), ElementType::kByte, 0);
+  return text.c_str();
+}
+
+std::vector<nlohmann::json> progress_lines(const fs::path& run) {
+  std::ifstream file(run / "progress.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+void expect_same_steps(const fs::path& together, const fs::path& alone) {
+  const auto lines = progress_lines(together), expected = progress_lines(alone);
+  ASSERT_EQ(lines.size(), expected.size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i].at("batch"), expected[i].at("batch"));
+    EXPECT_NEAR(lines[i].at("loss").get<double>(), expected[i].at("loss").get<double>(), 1e-9);
+  }
+}
+
+void expect_same_weights(const fs::path& together, const fs::path& alone) {
+  const auto trained = models::read_safetensors(read_finished_run(together).weights).tensors;
+  const auto expected = models::read_safetensors(read_finished_run(alone).weights).tensors;
+  ASSERT_EQ(trained.size(), expected.size());
+  for (const auto& [name, value] : expected) {
+    const double difference = (trained.at(name) - value).norm().item<double>();
+    EXPECT_LE(difference, 1e-9 * (value.norm().item<double>() + 1e-3)) << name;
+  }
+}
+
+TEST(TrainingOnRanksTest, IsTheTrainingOfOneRank) {
+  const common::TestDirectory own;
+  const fs::path directory = shared_path(own.path());
+  if (world().rank() == 0) build_tiny_store(directory / "store");
+  world().barrier();
+  common::SilentProgress progress;
+  train({tiny_experiment(), "waves", directory / "store", directory / "together"}, world(),
+        progress);
+  if (world().rank() == 0) {
+    train({tiny_experiment(), "waves", directory / "store", directory / "alone"},
+          *create_single_communicator(), progress);
+    EXPECT_EQ(read_finished_run(directory / "together").facts.ranks, world().size());
+    expect_same_steps(directory / "together", directory / "alone");
+    expect_same_weights(directory / "together", directory / "alone");
+  }
+  world().barrier();
+}
+
+}  // namespace
+}  // namespace muster::trainer
