@@ -1,5 +1,5 @@
-// Training is the same on any number of ranks: gradients, losses, mining, weights. And the measure that
-// says so notices what goes wrong across ranks.
+// Training is the same on any number of ranks: gradients, losses, mining, weights. And the measure
+// that says so notices what goes wrong across ranks.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 

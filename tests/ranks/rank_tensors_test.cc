@@ -164,9 +164,9 @@ TEST(ReduceGradientsTest, SumsOverRanksAndCountsUndefinedOnesAsZeros) {
   expect_summed(parameters);
 }
 
-// One byte: every parameter is a bucket; 100 bytes: the last is alone, the others share none.
+// The parameters take 48, 72 and 96 bytes: each alone, two together, all together.
 TEST(ReduceGradientsTest, BucketsDoNotChangeTheSums) {
-  for (const int64_t bucket_bytes : {1, 72, 100, 168}) {
+  for (const int64_t bucket_bytes : {1, 96, 168, 216}) {
     const models::NamedTensors parameters = parameters_with_gradients();
     reduce_gradients(parameters, bucket_bytes, world());
     expect_summed(parameters);

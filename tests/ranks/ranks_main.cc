@@ -34,7 +34,8 @@ int run_all_tests() {
     delete listeners.Release(listeners.default_result_printer());
     listeners.Append(new FailurePrinter);
   }
-  // A rank that leaves a test early would leave the others waiting: an exception ends the whole job.
+  // A rank that leaves a test early would leave the others waiting: an exception ends the whole
+  // job.
   GTEST_FLAG_SET(catch_exceptions, false);
   int64_t failures = 0;
   try {

@@ -56,8 +56,8 @@ at::Tensor faulty_total(Fault fault, const models::ModelOutput& output, const at
                                     : gather_rows(features, counts, communicator);
   const at::Tensor candidate_labels = gather_constant_rows(labels, counts, communicator);
   const models::LossTerm identity = models::identity_loss(output.identity_logits, labels);
-  const models::LossTerm triplet = models::batch_hard_triplet_loss(
-      features, labels, candidates, candidate_labels, kMargin);
+  const models::LossTerm triplet =
+      models::batch_hard_triplet_loss(features, labels, candidates, candidate_labels, kMargin);
   const auto global = static_cast<double>(candidates.size(0));
   const double count = fault == Fault::kOwnCounts
                            ? static_cast<double>(std::max<int64_t>(1, identity.count)) *
@@ -78,10 +78,9 @@ at::Tensor mined_rows(const at::Tensor& features, const at::Tensor& labels,
                       const std::vector<int64_t>& counts, Communicator& communicator) {
   const at::Tensor anchors = features.detach();
   at::Tensor mined;
-  models::batch_hard_triplet_loss(anchors, labels,
-                                  gather_constant_rows(anchors, counts, communicator),
-                                  gather_constant_rows(labels, counts, communicator), kMargin,
-                                  &mined);
+  models::batch_hard_triplet_loss(
+      anchors, labels, gather_constant_rows(anchors, counts, communicator),
+      gather_constant_rows(labels, counts, communicator), kMargin, &mined);
   return gather_constant_rows(mined, counts, communicator);
 }
 
@@ -163,9 +162,9 @@ double permutation_difference(at::ScalarType type, double dropout, int64_t clips
   for (int64_t shift = 1; shift < clips; ++shift) {
     std::rotate(order.begin(), order.begin() + 1, order.end());
     const SmallBatch other = permuted(batch, order);
-    largest = std::max(largest, relative_difference(
-                                    run_step(*small_model(type, dropout), other, *alone).gradient,
-                                    original));
+    largest = std::max(
+        largest, relative_difference(run_step(*small_model(type, dropout), other, *alone).gradient,
+                                     original));
   }
   return largest;
 }

@@ -18,8 +18,8 @@ struct SmallBatch {
   std::vector<uint64_t> keys;
 };
 
-// `clips` clips of 3 frames, a function of `step`. Two clips of an identity never stand side by side, so
-// that ranks hold each other's positives; with 5 clips one identity is alone.
+// `clips` clips of 3 frames, a function of `step`. Two clips of an identity never stand side by
+// side, so that ranks hold each other's positives; with 5 clips one identity is alone.
 SmallBatch small_batch(int64_t clips, at::ScalarType type, uint64_t step = 1);
 // The same clips in another order.
 SmallBatch permuted(const SmallBatch& batch, const std::vector<int64_t>& order);
@@ -41,8 +41,8 @@ struct StepResult {
   at::Tensor mined;     // [global clips, 2] hardest positive and negative, rows of the global batch
 };
 
-// Collective: this rank's share of the batch forwards and backwards, gradients are reduced. Leaves the sum
-// in the model's gradients.
+// Collective: this rank's share of the batch forwards and backwards, gradients are reduced. Leaves
+// the sum in the model's gradients.
 StepResult run_step(models::Model& model, const SmallBatch& batch, Communicator& communicator,
                     Fault fault = Fault::kNone);
 

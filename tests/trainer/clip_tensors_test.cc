@@ -43,8 +43,7 @@ TEST(ClipTensorsTest, WithoutFlowThereIsNone) {
 }
 
 TEST(ClipTensorsTest, ValuesAreConverted) {
-  const models::ModelInput input =
-      model_input(counted(30), 1, 1, small_format(true), at::kDouble);
+  const models::ModelInput input = model_input(counted(30), 1, 1, small_format(true), at::kDouble);
   EXPECT_EQ(input.clips.scalar_type(), at::kDouble);
   EXPECT_EQ(input.flow.scalar_type(), at::kDouble);
 }

@@ -54,8 +54,8 @@ TEST(LossTermsTest, LossesAreUnweightedMeans) {
   const StepLosses losses = on_one_rank(both_losses(3, 5), output);
   EXPECT_EQ(losses.losses.size(), 2u);
   EXPECT_NEAR(losses.losses.at("identity"), expected_identity(output), 1e-14);
-  EXPECT_NEAR(losses.losses.at("video_triplet"),
-              expected_triplet(output).sum.item<double>() / 6, 1e-14);
+  EXPECT_NEAR(losses.losses.at("video_triplet"), expected_triplet(output).sum.item<double>() / 6,
+              1e-14);
 }
 
 TEST(LossTermsTest, TheTotalIsTheWeightedSum) {
@@ -123,7 +123,8 @@ struct RankResult {
 
 RankResult on_rank(const proto::Loss& settings, Communicator& communicator) {
   int64_t first = 0;
-  for (int rank = 0; rank < communicator.rank(); ++rank) first += kShares[static_cast<size_t>(rank)];
+  for (int rank = 0; rank < communicator.rank(); ++rank)
+    first += kShares[static_cast<size_t>(rank)];
   const int64_t own = kShares[static_cast<size_t>(communicator.rank())];
   const models::ModelOutput whole = random_output();
   const auto share = [&](const at::Tensor& all) {

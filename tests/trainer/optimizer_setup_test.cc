@@ -165,14 +165,14 @@ TEST(OptimizerSetupTest, StepsUseTheRateOfTheirStep) {
 
 void expect_refused(const proto::Optimizer& settings, const std::string& field) {
   const at::Tensor value = at::zeros({1}).requires_grad_();
-  const std::string text = common::failure_text<common::InputError>(
-      [&] { create_parameter_update(settings, {{"w", value}}); });
+  const std::string text = common::failure_text<common::InputError>([&] {
+    create_parameter_update(settings, {{"w", value}});
+  });
   EXPECT_TRUE(common::contains(text, field)) << text;
 }
 
 TEST(OptimizerSetupTest, RefusesLearningRatesThatAreNone) {
-  for (const double rate :
-       {-0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
+  for (const double rate : {-0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
     expect_refused(sgd(rate, 0.9), "training.optimizer.learning_rate");
   }
 }

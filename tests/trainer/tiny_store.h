@@ -11,7 +11,8 @@
 
 namespace muster::trainer {
 
-// `identities` persons under cameras 1 and 2, four to six frames each, of moving waves. In memory only.
+// `identities` persons under cameras 1 and 2, four to six frames each, of moving waves. In memory
+// only.
 class WaveDataset : public datastore::DatasetReader {
  public:
   explicit WaveDataset(int identities) {
@@ -61,7 +62,8 @@ inline void build_tiny_store(const std::filesystem::path& directory, int identit
   datastore::ingest(WaveDataset(identities), directory, options, progress);
 }
 
-// Two steps of a small network in float64, dropout on; a batch is two clips of each of two identities.
+// Two steps of a small network in float64, dropout on; a batch is two clips of each of two
+// identities.
 inline proto::Experiment tiny_experiment() {
   proto::Experiment experiment;
   experiment.mutable_model()->mutable_stsrn()->set_width(0.25);

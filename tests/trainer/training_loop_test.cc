@@ -125,12 +125,12 @@ TEST_F(TrainingLoopTest, WithoutStepsTheFirstWeightsAreKept) {
 TEST_F(TrainingLoopTest, TheLossFalls) {
   proto::Experiment experiment = tiny_experiment();
   experiment.mutable_training()->set_steps(40);
-  experiment.mutable_training()->mutable_optimizer()->set_learning_rate(0.01);
+  experiment.mutable_model()->mutable_stsrn()->set_dropout(0);
   train_into("run", experiment);
   double early = 0, late = 0;
   for (size_t i = 0; i < 10; ++i) early += progress_.steps[i].losses.at("identity");
   for (size_t i = 30; i < 40; ++i) late += progress_.steps[i].losses.at("identity");
-  EXPECT_LT(late, 0.7 * early);
+  EXPECT_LT(late, 0.8 * early);
 }
 
 TEST_F(TrainingLoopTest, AFinishedRunOfTheSameSettingsIsLeftAlone) {
