@@ -213,8 +213,8 @@ void remove_remains(const fs::path& store) {
   }
 }
 
-// A finished shard of this very ingest, left by a run that was cut off. A damaged one is set aside and made
-// again.
+// A finished shard of this very ingest, left by a run that was cut off. A damaged one is set aside
+// and made again.
 bool shard_is_finished(const fs::path& path, const std::string& identity,
                        common::ProgressSink& progress) {
   std::error_code ignored;

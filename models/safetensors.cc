@@ -43,6 +43,7 @@ at::Tensor tensor_from(const json& entry, const char* data, uint64_t data_bytes,
   const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
   const at::ScalarType type = type_of(entry.at("dtype").get<std::string>(), path);
   uint64_t bytes = at::elementSize(type);
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) bytes = 0;
   for (const int64_t size : shape) {
     if (size < 0 || (size > 0 && bytes > data_bytes / static_cast<uint64_t>(size))) {
       throw InputError(path, "tensor '" + name + "' is larger than the file");
@@ -57,6 +58,31 @@ at::Tensor tensor_from(const json& entry, const char* data, uint64_t data_bytes,
   at::Tensor tensor = at::empty(shape, at::TensorOptions(type));
   if (bytes > 0) std::memcpy(tensor.data_ptr(), data + offsets[0], bytes);
   return tensor;
+}
+
+// Every byte of the data belongs to exactly one tensor.
+void require_exact_cover(const json& header, uint64_t data_bytes, const std::string& path) {
+  std::vector<std::pair<uint64_t, uint64_t>> stretches;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__") continue;
+    const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
+    if (offsets.size() == 2) stretches.emplace_back(offsets[0], offsets[1]);
+  }
+  std::sort(stretches.begin(), stretches.end());
+  uint64_t covered = 0;
+  for (const auto& [begin, end] : stretches) {
+    if (begin != covered) {
+      throw InputError(path, "has tensors that overlap or leave a gap at byte " +
+                                 std::to_string(covered) + " of the data");
+    }
+    covered = end;
+  }
+  if (covered != data_bytes) {
+    throw InputError(path,
+                     "holds " + std::to_string(data_bytes) + " bytes of data, its tensors " +
+                         std::to_string(covered),
+                     "the file is truncated or damaged; fetch it again");
+  }
 }
 
 }  // namespace
@@ -100,6 +126,7 @@ SafetensorsContent read_safetensors(const std::filesystem::path& path) {
     const json header = json::parse(content.data() + 8, content.data() + 8 + length);
     const char* data = content.data() + 8 + length;
     const uint64_t data_bytes = content.size() - 8 - length;
+    if (!header.is_object()) throw InputError(path.string(), "has a header that is no object");
     SafetensorsContent result;
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__") {
@@ -108,6 +135,7 @@ SafetensorsContent read_safetensors(const std::filesystem::path& path) {
         result.tensors[name] = tensor_from(entry, data, data_bytes, name, path.string());
       }
     }
+    require_exact_cover(header, data_bytes, path.string());
     return result;
   } catch (const json::exception& failure) {
     throw InputError(path.string(), std::string("has a damaged header: ") + failure.what());

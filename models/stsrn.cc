@@ -131,7 +131,9 @@ class Stsrn : public Model {
     const auto by_variant = [](const at::Tensor& features) {
       return (features.dim() == 3 ? features : features.unsqueeze(1)).transpose(0, 1).contiguous();
     };
-    return at::cdist(by_variant(queries.at("features")), by_variant(gallery.at("features"))).sum(0);
+    // Mode 2: never by a matrix product, which loses small distances.
+    return at::cdist(by_variant(queries.at("features")), by_variant(gallery.at("features")), 2.0, 2)
+        .sum(0);
   }
   NamedTensors parameters() const override {
     NamedTensors named;

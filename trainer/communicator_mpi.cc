@@ -32,7 +32,7 @@ MPI_Datatype mpi_type(ElementType type) {
     case ElementType::kByte:
       break;
   }
-  return MPI_BYTE;
+  return MPI_UINT8_T;
 }
 
 int as_int(int64_t count) {

@@ -63,6 +63,9 @@ void write_content(const fs::path& path, const FeatureTable& table) {
 void write_feature_file(const fs::path& path, const FeatureTable& table) {
   MUSTER_REQUIRE(static_cast<int64_t>(table.values.size()), ==,
                  table.rows * table.variants * table.features);
+  MUSTER_REQUIRE(static_cast<int64_t>(table.identity.size()), ==, table.rows);
+  MUSTER_REQUIRE(static_cast<int64_t>(table.camera.size()), ==, table.rows);
+  MUSTER_REQUIRE(static_cast<int64_t>(table.role.size()), ==, table.rows);
   const fs::path temporary = common::temporary_name_beside(path);
   try {
     write_content(temporary, table);

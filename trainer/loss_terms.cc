@@ -47,18 +47,21 @@ std::vector<WeightedTerm> local_terms(const proto::Loss& settings,
                      models::batch_hard_triplet_loss(anchors, labels, candidates, candidate_labels,
                                                      settings.video_triplet().margin())});
   }
-  if (terms.empty()) {
-    throw common::InputError("training.loss", "names no loss",
-                             "add for example: loss { identity {} video_triplet {} }");
-  }
   return terms;
 }
 
 }  // namespace
 
+void require_loss(const proto::Loss& settings) {
+  if (settings.has_identity() || settings.has_video_triplet()) return;
+  throw common::InputError("training.loss", "names no loss",
+                           "add for example: loss { identity {} video_triplet {} }");
+}
+
 StepLosses step_losses(const proto::Loss& settings, const models::ModelOutput& output,
                        const at::Tensor& labels, const std::vector<int64_t>& counts,
                        Communicator& communicator) {
+  require_loss(settings);
   const std::vector<WeightedTerm> terms =
       local_terms(settings, output, labels, counts, communicator);
   const std::vector<double> sums = summed_over_ranks(terms, communicator);

@@ -23,6 +23,9 @@ struct StepLosses {
   std::map<std::string, double> statistics;  // means over the global batch
 };
 
+// Throws InputError if the settings name no loss.
+void require_loss(const proto::Loss& settings);
+
 // `labels` int64 [clips] of this rank; `counts` clips per rank. Collective. Throws InputError if
 // the settings name no loss.
 StepLosses step_losses(const proto::Loss& settings, const models::ModelOutput& output,

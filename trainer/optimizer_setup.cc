@@ -60,15 +60,21 @@ class TorchParameterUpdate : public ParameterUpdate {
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
 };
 
+void demand_not_negative(double value, const std::string& field) {
+  if (value >= 0 && std::isfinite(value)) return;
+  throw common::InputError("training.optimizer." + field,
+                           std::to_string(value) + " is not a number of at least 0");
+}
+
 }  // namespace
 
 std::unique_ptr<ParameterUpdate> create_parameter_update(const proto::Optimizer& settings,
                                                          const models::NamedTensors& parameters) {
-  if (!(settings.learning_rate() >= 0) || !std::isfinite(settings.learning_rate())) {
-    throw common::InputError(
-        "training.optimizer.learning_rate",
-        std::to_string(settings.learning_rate()) + " is not a positive number");
-  }
+  demand_not_negative(settings.learning_rate(), "learning_rate");
+  demand_not_negative(settings.gradient_clamp(), "gradient_clamp");
+  demand_not_negative(settings.sgd().momentum(), "sgd.momentum");
+  demand_not_negative(settings.sgd().weight_decay(), "sgd.weight_decay");
+  demand_not_negative(settings.adam().weight_decay(), "adam.weight_decay");
   if (settings.method_case() == proto::Optimizer::kSgd && settings.sgd().nesterov() &&
       settings.sgd().momentum() <= 0) {
     throw common::InputError("training.optimizer.sgd.nesterov", "needs momentum above 0");

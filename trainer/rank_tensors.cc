@@ -104,12 +104,12 @@ double reduce_gradients(const models::NamedTensors& parameters, int64_t bucket_b
     std::unique_ptr<PendingOperation> pending;
   };
   std::vector<Bucket> buckets;
-  int64_t filled_bytes = bucket_bytes;
+  int64_t filled_bytes = 0;
   for (auto item = parameters.rbegin(); item != parameters.rend(); ++item) {
     at::Tensor parameter = item->second;
     if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
     const int64_t bytes = parameter.numel() * static_cast<int64_t>(parameter.element_size());
-    if (filled_bytes + bytes > bucket_bytes) {
+    if (buckets.empty() || filled_bytes + bytes > bucket_bytes) {
       buckets.emplace_back();
       filled_bytes = 0;
     }

@@ -1,5 +1,6 @@
 // Tensors across ranks, with gradients. Collective, and so is the backward pass through them: every
-// rank must call backward, also one without clips.
+// rank must call backward, also one without clips. The communicator must outlive every graph built
+// on it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

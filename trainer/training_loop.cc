@@ -87,6 +87,8 @@ class Trainer {
                    .create(experiment_.model(), planner_.identity_count(),
                            experiment_.training().seed())),
         type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
+    require_loss(experiment_.training().loss());
+    require_flow();
     model_->to(type_);
     parameters_ = model_->parameters();
     update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
@@ -117,6 +119,13 @@ class Trainer {
   }
 
  private:
+  void require_flow() const {
+    if (!format_.flow || store_.manifest().geometry.flow_height > 0) return;
+    throw common::InputError(store_.directory().string(),
+                             "has no optical flow, the network needs it",
+                             "ingest it with --flow lucas-kanade");
+  }
+
   datastore::LoaderOptions loader_options(int64_t steps) const {
     datastore::LoaderOptions options;
     options.rank = communicator_.rank();

@@ -82,7 +82,6 @@ SurfacePoint surface_point(const Facing& facing, float along, float across) {
   const float toward = std::sqrt(std::max(0.0f, 1 - across * across));
   SurfacePoint point;
   point.down = along;
-  point.across = across;
   point.ahead = across * facing.sine + toward * facing.cosine;
   point.left = across * facing.cosine - toward * facing.sine;
   return point;

@@ -6,9 +6,9 @@
 namespace muster::datastore {
 
 // Where on a part: `down` 0 at its upper end to 1; `ahead` and `left` are the surface's direction
-// in body axes, each -1 to 1; `across` -1 to 1 from the picture's left to right edge of the part.
+// in body axes, each -1 to 1.
 struct SurfacePoint {
-  float down = 0, across = 0, ahead = 0, left = 0;
+  float down = 0, ahead = 0, left = 0;
 };
 
 Colour surface_colour(const Appearance& person, const FigurePart& part, const SurfacePoint& point);

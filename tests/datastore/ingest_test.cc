@@ -554,7 +554,9 @@ TEST_P(FullDiskDeathTest, TheSameCommandFinishesOnceThereIsRoom) {
   EXPECT_TRUE(verify_store(store(), VerifyDepth::kSha256).empty());
 }
 
-TEST_P(FullDiskDeathTest, TheProgramStillEndsInOrder) { EXPECT_EQ(ingest_and(std::exit), kSystemError); }
+TEST_P(FullDiskDeathTest, TheProgramStillEndsInOrder) {
+  EXPECT_EQ(ingest_and(std::exit), kSystemError);
+}
 
 INSTANTIATE_TEST_SUITE_P(Encodings, FullDiskDeathTest,
                          testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg),

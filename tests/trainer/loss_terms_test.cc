@@ -33,7 +33,7 @@ proto::Loss both_losses(double identity_weight, double triplet_weight) {
 }
 
 StepLosses on_one_rank(const proto::Loss& settings, const models::ModelOutput& output) {
-  const auto alone = create_single_communicator();
+  static const auto alone = create_single_communicator();  // outlives the graph
   return step_losses(settings, output, label_tensor_of(kLabels), {6}, *alone);
 }
 
