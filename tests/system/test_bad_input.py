@@ -3,8 +3,11 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import subprocess
 import unittest
+
+import h5py
 
 from support import MUSTER, SmallStoreTest, muster
 
@@ -12,11 +15,18 @@ VIDEO = pathlib.Path(os.environ.get("MUSTER_TEST_VIDEO",
                                     "/usr/share/doc/opencv-doc/examples/data/vtest.avi"))
 
 
-def small_files_only():
-    """As on a full disk: writing beyond 200 kB fails."""
-    import signal
+def limit_files(size):
+    """As on a full disk: writing beyond `size` fails."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def small_files_only():
+    limit_files(200_000)
+
+
+def tiny_files_only():
+    limit_files(20_000)
 
 
 class BadInputTest(SmallStoreTest):
@@ -91,18 +101,20 @@ class BadInputTest(SmallStoreTest):
                           if not name.startswith(".")], [])
 
     def test_full_disk_while_training_leaves_no_finished_run(self):
-        self.train("run", code=1, preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (3000, 3000)) or __import__("signal").signal(
-                __import__("signal").SIGXFSZ, __import__("signal").SIG_IGN))
+        error = self.train("run", code=1, preexec_fn=tiny_files_only).stderr
+        self.assertIn("model.safetensors", error)
         self.assertFalse((self.directory / "run" / "result.json").exists())
+        self.assertEqual([name for name in os.listdir(self.directory / "run" / "checkpoints")
+                          if not name.startswith(".")], [])
 
     def test_flipped_byte_in_a_frame_ends_training_with_its_name(self):
         store = self.directory / "store"
         shutil.copytree(self.store, store)
         shard = store / "shard-00000.h5"
+        with h5py.File(shard, "r") as file:
+            start, size = file["frames/jpeg"].id.get_offset(), file["frames/jpeg"].size
         content = bytearray(shard.read_bytes())
-        start = content.find(b"\xff\xd8\xff")
-        for place in range(start + 700, len(content) // 3, 500):
+        for place in range(start, start + size, 500):
             content[place] ^= 1
         shard.write_bytes(content)
         error = muster("train", "--spec", self.spec(), "--store", f"small={store}", "--run",

@@ -2,15 +2,20 @@
 import json
 import unittest
 
-from support import SmallStoreTest, progress_of
+from support import SOURCE, SmallStoreTest, muster, progress_of
 
 
-class RankCountTest(SmallStoreTest):
+class QuickstartOnRanksTest(SmallStoreTest):
+    """The quickstart's own settings on a smaller world."""
+
+    IDENTITIES = 18
+
     def progress(self, ranks, steps, precision):
-        run = f"{precision}-{ranks}"
-        self.train(run, "--set", f"training.steps={steps}", "--set",
-                   f"training.precision={precision}", ranks=ranks)
-        return progress_of(self.directory / run)
+        run = self.directory / f"{precision}-{ranks}"
+        muster("train", "--spec", SOURCE / "experiments" / "quickstart.textproto", "--set",
+               "data.train=prid2011", "--store", f"prid2011={self.store}", "--run", run, "--set",
+               f"training.steps={steps}", "--set", f"training.precision={precision}", ranks=ranks)
+        return progress_of(run)
 
     def test_float64_agrees_for_50_steps_on_1_2_and_4_ranks(self):
         alone = self.progress(1, 50, "FLOAT64")
@@ -30,6 +35,8 @@ class RankCountTest(SmallStoreTest):
                         for a, b in zip(alone, together))
             self.assertLessEqual(worst, 1e-4, f"{ranks} ranks")
 
+
+class RankCountTest(SmallStoreTest):
     def test_more_ranks_than_clips_trains_the_same(self):
         small = ["--set", "training.batch.identities=2", "--set", "training.batch.clips=1", "--set",
                  "training.precision=FLOAT64", "--set", "training.steps=3"]

@@ -148,12 +148,25 @@ class MetricsTest(SmallStoreTest):
         self.addCleanup(monitor.wait)
         self.addCleanup(monitor.kill)
         self.wait_until(lambda: self.query(port, "vector(1)"), 30)
-        self.train("run", "--workspace", workspace, "--set", "training.steps=150", ranks=2)
-        self.wait_until(lambda: len(self.query(
-            port, "max_over_time(muster_train_steps_total[5m]) > 0")) == 2, 30)
-        steps = self.query(port, "max_over_time(muster_train_steps_total[5m])")
+        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
+        if os.geteuid() == 0:
+            command.append("--allow-run-as-root")
+        # As many steps as it takes: it is ended once it was seen.
+        training = subprocess.Popen(
+            [*command, MUSTER, "train", "--spec", self.spec(), "--store", f"small={self.store}",
+             "--run", self.directory / "run", "--workspace", workspace, "--set",
+             "training.steps=1000000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(training.wait)
+        self.addCleanup(training.terminate)
+        seen = "max_over_time(muster_train_steps_total[5m]) > 0"
+        self.wait_until(lambda: len(self.query(port, seen)) == 2, 120)
+        steps = self.query(port, seen)
         self.assertEqual(sorted(s["metric"]["rank"] for s in steps), ["0", "1"])
         self.assertEqual({s["metric"]["run"] for s in steps}, {"run"})
+
+    def test_a_training_that_ends_leaves_no_target(self):
+        workspace = self.directory / "workspace"
+        self.train("run", "--workspace", workspace, ranks=2)
         self.assertEqual(os.listdir(workspace / "monitoring" / "targets"), [])
 
 
