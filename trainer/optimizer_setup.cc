@@ -48,6 +48,9 @@ class TorchParameterUpdate : public ParameterUpdate {
 
   double learning_rate(int64_t step) const override {
     double rate = settings_.learning_rate();
+    if (step < settings_.warmup_steps()) {
+      rate *= static_cast<double>(step) / static_cast<double>(settings_.warmup_steps());
+    }
     for (const int64_t decay_step : settings_.decay_steps()) {
       if (step > decay_step) rate *= 0.1;
     }
@@ -72,6 +75,7 @@ std::unique_ptr<ParameterUpdate> create_parameter_update(const proto::Optimizer&
                                                          const models::NamedTensors& parameters) {
   demand_not_negative(settings.learning_rate(), "learning_rate");
   demand_not_negative(settings.gradient_clamp(), "gradient_clamp");
+  demand_not_negative(static_cast<double>(settings.warmup_steps()), "warmup_steps");
   demand_not_negative(settings.sgd().momentum(), "sgd.momentum");
   demand_not_negative(settings.sgd().weight_decay(), "sgd.weight_decay");
   demand_not_negative(settings.adam().weight_decay(), "adam.weight_decay");

@@ -8,7 +8,7 @@ from support import SOURCE, SmallStoreTest, muster, progress_of
 class QuickstartOnRanksTest(SmallStoreTest):
     """The quickstart's own settings on a smaller world."""
 
-    IDENTITIES = 18
+    IDENTITIES, FRAMES = 34, 8
 
     def progress(self, ranks, steps, precision):
         run = self.directory / f"{precision}-{ranks}"
