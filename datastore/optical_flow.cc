@@ -178,7 +178,7 @@ std::vector<int8_t> quantised_flow(const FlowField& flow, int out_height, int ou
   std::vector<int8_t> stored(size_t(out_height) * out_width * 2);
   const float* values = resampled.ptr<float>();
   for (size_t index = 0; index < stored.size(); ++index) {
-    const float steps = std::clamp(values[index] * float(1 / kFlowScale), -127.0f, 127.0f);
+    const float steps = std::clamp(values[index] * float(1 / kFlowPixelsPerCount), -127.0f, 127.0f);
     stored[index] = static_cast<int8_t>(std::lround(steps));
   }
   return stored;

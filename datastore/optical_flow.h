@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "datastore/image.h"
+#include "datastore/shard_format.h"
 
 namespace muster::datastore {
 
@@ -35,11 +36,8 @@ constexpr double kNoiseReductionThreshold = 0.0039;
 FlowField lucas_kanade_flow(const Image& previous, const Image& current,
                             double noise_threshold = kNoiseReductionThreshold);
 
-// Pixels per frame of one step of a stored value: stored values reach +-20 pixels.
-constexpr double kFlowScale = 20.0 / 127;
-
 // Means over areas of [out_height, out_width] cells (linear interpolation where that enlarges),
-// then round(v / kFlowScale) clamped to -127 .. 127. Values stay in pixels of the frame that the
+// then round(v / kFlowPixelsPerCount) clamped to -127 .. 127. Values stay in pixels of the frame that the
 // flow was computed on. Returns [out_height, out_width, 2].
 std::vector<int8_t> quantised_flow(const FlowField& flow, int out_height, int out_width);
 

@@ -157,7 +157,7 @@ TEST(QuantisedFlow, ErrorIsAtMostHalfAStepAndLargeMotionIsClamped) {
   const std::vector<int8_t> stored = quantised_flow(flow, 1, 402);
   for (size_t column = 0; column < 402; ++column) {
     if (flow.vectors[2 * column] > 20) continue;
-    EXPECT_NEAR(stored[2 * column] * kFlowScale, flow.vectors[2 * column], kFlowScale / 2 + 1e-5);
+    EXPECT_NEAR(stored[2 * column] * kFlowPixelsPerCount, flow.vectors[2 * column], kFlowPixelsPerCount / 2 + 1e-5);
     EXPECT_EQ(stored[2 * column + 1], column % 2 ? 127 : -127);
   }
 }
@@ -166,7 +166,7 @@ TEST(QuantisedFlow, ResamplesByAreaAndKeepsPixelsOfTheOriginalFrame) {
   FlowField flow{2, 4, {0, 8, 2, 8, 10, -4, 10, -4, 4, 8, 6, 8, 10, -4, 10, -4}};
   const std::vector<int8_t> stored = quantised_flow(flow, 1, 2);
   const auto steps = [](double pixels) {
-    return static_cast<int>(std::lround(pixels / kFlowScale));
+    return static_cast<int>(std::lround(pixels / kFlowPixelsPerCount));
   };
   ASSERT_EQ(stored.size(), 4u);
   EXPECT_EQ(stored[0], steps(3));
