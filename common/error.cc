@@ -1,5 +1,6 @@
 #include "common/error.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace muster::common {
@@ -19,7 +20,9 @@ Error::Error(const std::string& object, const std::string& problem, const std::s
 
 SystemError system_call_error(const std::string& object, const std::string& call,
                               int error_number) {
-  return SystemError(object, call + " failed: " + std::strerror(error_number));
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  return SystemError(object, call + " failed: " + std::strerror(error_number),
+                     full ? "make room and run the same command again" : "");
 }
 
 namespace detail {

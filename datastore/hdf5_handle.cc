@@ -30,6 +30,13 @@ std::string innermost_message() {
   std::string text;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_innermost, &text);
   H5Eclear2(H5E_DEFAULT);
+  // HDF5 adds file descriptors and times; the operating system's own words say it all.
+  const std::string mark = "error message = '";
+  const size_t begin = text.find(mark);
+  if (begin != std::string::npos) {
+    const size_t word = begin + mark.size();
+    text = text.substr(word, text.find('\'', word) - word);
+  }
   return text.empty() ? "" : ": " + text;
 }
 

@@ -222,7 +222,7 @@ bool shard_is_finished(const fs::path& path, const std::string& identity,
   try {
     const ShardReader reader(path);
     if (reader.ingest_identity() == identity) {
-      reader.verify_frames();
+      reader.verify_content();
       return true;
     }
   } catch (const common::Error& failure) {

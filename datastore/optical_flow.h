@@ -37,8 +37,8 @@ FlowField lucas_kanade_flow(const Image& previous, const Image& current,
                             double noise_threshold = kNoiseReductionThreshold);
 
 // Means over areas of [out_height, out_width] cells (linear interpolation where that enlarges),
-// then round(v / kFlowPixelsPerCount) clamped to -127 .. 127. Values stay in pixels of the frame that the
-// flow was computed on. Returns [out_height, out_width, 2].
+// then round(v / kFlowPixelsPerCount) clamped to -127 .. 127. Values stay in pixels of the frame
+// that the flow was computed on. Returns [out_height, out_width, 2].
 std::vector<int8_t> quantised_flow(const FlowField& flow, int out_height, int out_width);
 
 }  // namespace muster::datastore

@@ -8,6 +8,7 @@
 
 #include "common/crc32c.h"
 #include "common/error.h"
+#include "common/sha256.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/jpeg_codec.h"
 
@@ -241,11 +242,40 @@ std::vector<Joint> ShardReader::read_joints(int64_t frame) const {
   return joints;
 }
 
-void ShardReader::verify_frames() const {
+void ShardReader::verify_content() const {
+  const State& s = *state_;
+  uint32_t joints_crc = 0;
   for (int64_t frame = 0; frame < frame_count(); ++frame) {
     read_frame_bytes(frame);
-    if (state_->geometry.flow_height > 0) read_flow(frame);
+    if (s.geometry.flow_height > 0) read_flow(frame);
+    if (!s.geometry.has_joints) continue;
+    const std::vector<Joint> joints = read_joints(frame);
+    joints_crc = common::crc32c(joints.data(), joints.size() * sizeof(Joint), joints_crc);
   }
+  if (content_uuid(s.columns, s.crc, s.flow_crc, joints_crc, s.ingest_identity) != s.uuid) {
+    throw SystemError(s.path, "columns or joints do not match the shard's uuid");
+  }
+}
+
+std::string content_uuid(const ShardColumns& columns, const std::vector<uint32_t>& frame_crc,
+                         const std::vector<uint32_t>& flow_crc, uint32_t joints_crc,
+                         const std::string& ingest_identity) {
+  common::Sha256 hash;
+  const auto add = [&](const auto& values) {
+    hash.update(values.data(), values.size() * sizeof(values[0]));
+  };
+  add(frame_crc);
+  add(flow_crc);
+  add(columns.start);
+  add(columns.length);
+  add(columns.identity);
+  add(columns.camera);
+  add(columns.sequence);
+  hash.update(&joints_crc, sizeof(joints_crc));
+  hash.update(ingest_identity);
+  const std::string digest = hash.finish();
+  return digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" +
+         digest.substr(16, 4) + "-" + digest.substr(20, 12);
 }
 
 }  // namespace muster::datastore

@@ -43,12 +43,18 @@ class ShardReader {
   std::vector<int8_t> read_flow(int64_t frame) const;
   // kJointCount joints; requires joints.
   std::vector<Joint> read_joints(int64_t frame) const;
-  // Reads every frame and flow field against its checksum.
-  void verify_frames() const;
+  // Reads every frame and flow field against its checksum, then columns, checksums and joints
+  // against the uuid. Throws SystemError naming what does not match.
+  void verify_content() const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// The uuid that belongs to this content; `joints_crc` continues over all joints in order.
+std::string content_uuid(const ShardColumns& columns, const std::vector<uint32_t>& frame_crc,
+                         const std::vector<uint32_t>& flow_crc, uint32_t joints_crc,
+                         const std::string& ingest_identity);
 
 }  // namespace muster::datastore

@@ -8,7 +8,6 @@
 #include "common/atomic_file.h"
 #include "common/crc32c.h"
 #include "common/error.h"
-#include "common/sha256.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/shard_reader.h"
 
@@ -21,10 +20,11 @@ namespace {
 // no name, so nothing is left behind whatever happens.
 class Spool {
  public:
-  explicit Spool(const fs::path& beside) : name_(common::temporary_name_beside(beside).string()) {
-    descriptor_ = ::open(name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  explicit Spool(const fs::path& beside) : name_(beside.string()) {
+    const std::string hidden = common::temporary_name_beside(beside).string();
+    descriptor_ = ::open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor_ < 0) throw common::system_call_error(name_, "create", errno);
-    ::unlink(name_.c_str());
+    ::unlink(hidden.c_str());
   }
   ~Spool() { ::close(descriptor_); }
   void append(const std::vector<uint8_t>& bytes) {
@@ -54,11 +54,6 @@ class Spool {
   uint64_t size_ = 0;
 };
 
-std::string uuid_from(const std::string& digest) {
-  return digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" +
-         digest.substr(16, 4) + "-" + digest.substr(20, 12);
-}
-
 }  // namespace
 
 struct ShardWriter::State {
@@ -68,10 +63,9 @@ struct ShardWriter::State {
   std::string ingest_identity;
   Hdf5Handle file, rgb, flow, joints;
   std::unique_ptr<Spool> spool;
-  std::vector<uint64_t> jpeg_offset{0}, start;
-  std::vector<uint32_t> length, crc, flow_crc;
-  std::vector<int32_t> identity, sequence;
-  std::vector<int16_t> camera;
+  std::vector<uint64_t> jpeg_offset{0};
+  std::vector<uint32_t> crc, flow_crc;
+  ShardColumns columns;
   uint32_t joints_crc = 0;  // of all joints so far
   int64_t frames = 0;
   bool published = false;
@@ -86,7 +80,6 @@ struct ShardWriter::State {
   void append_frame(const EncodedTracklet& tracklet, size_t frame);
   void write_columns();
   void write_jpeg();
-  std::string content_uuid() const;
   template <typename T>
   void column(const char* name, hid_t file_type, hid_t memory_type, const std::vector<T>& values) {
     const Hdf5Handle dataset = create_dataset(file, name, file_type, {values.size()});
@@ -157,11 +150,11 @@ void ShardWriter::append(const EncodedTracklet& tracklet) {
   State& s = *state_;
   const int64_t count = static_cast<int64_t>(tracklet.frames.size());
   MUSTER_REQUIRE(s.frames + count, <=, s.total_frames);
-  s.start.push_back(static_cast<uint64_t>(s.frames));
-  s.length.push_back(static_cast<uint32_t>(count));
-  s.identity.push_back(tracklet.description.identity);
-  s.camera.push_back(tracklet.description.camera);
-  s.sequence.push_back(tracklet.description.sequence);
+  s.columns.start.push_back(static_cast<uint64_t>(s.frames));
+  s.columns.length.push_back(static_cast<uint32_t>(count));
+  s.columns.identity.push_back(tracklet.description.identity);
+  s.columns.camera.push_back(tracklet.description.camera);
+  s.columns.sequence.push_back(tracklet.description.sequence);
   if (s.geometry.has_joints) {
     MUSTER_REQUIRE(tracklet.joints.size(), ==, tracklet.frames.size() * kJointCount);
     write_rows(s.joints, H5T_NATIVE_FLOAT, static_cast<hsize_t>(s.frames),
@@ -186,37 +179,21 @@ void ShardWriter::State::write_jpeg() {
 void ShardWriter::State::write_columns() {
   column(kFramesCrc, H5T_STD_U32LE, H5T_NATIVE_UINT32, crc);
   if (geometry.flow_height > 0) column(kFlowCrc, H5T_STD_U32LE, H5T_NATIVE_UINT32, flow_crc);
-  column(kTrackletStart, H5T_STD_U64LE, H5T_NATIVE_UINT64, start);
-  column(kTrackletLength, H5T_STD_U32LE, H5T_NATIVE_UINT32, length);
-  column(kTrackletIdentity, H5T_STD_I32LE, H5T_NATIVE_INT32, identity);
-  column(kTrackletCamera, H5T_STD_I16LE, H5T_NATIVE_INT16, camera);
-  column(kTrackletSequence, H5T_STD_I32LE, H5T_NATIVE_INT32, sequence);
-}
-
-std::string ShardWriter::State::content_uuid() const {
-  common::Sha256 hash;
-  const auto add = [&](const auto& values) {
-    hash.update(values.data(), values.size() * sizeof(values[0]));
-  };
-  add(crc);
-  add(flow_crc);
-  add(start);
-  add(length);
-  add(identity);
-  add(camera);
-  add(sequence);
-  hash.update(&joints_crc, sizeof(joints_crc));
-  hash.update(ingest_identity);
-  return uuid_from(hash.finish());
+  column(kTrackletStart, H5T_STD_U64LE, H5T_NATIVE_UINT64, columns.start);
+  column(kTrackletLength, H5T_STD_U32LE, H5T_NATIVE_UINT32, columns.length);
+  column(kTrackletIdentity, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.identity);
+  column(kTrackletCamera, H5T_STD_I16LE, H5T_NATIVE_INT16, columns.camera);
+  column(kTrackletSequence, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.sequence);
 }
 
 std::string ShardWriter::publish() {
   State& s = *state_;
   MUSTER_REQUIRE(s.frames, ==, s.total_frames);
-  MUSTER_REQUIRE(static_cast<int64_t>(s.start.size()), ==, s.total_tracklets);
+  MUSTER_REQUIRE(static_cast<int64_t>(s.columns.start.size()), ==, s.total_tracklets);
   if (s.geometry.encoding == FrameEncoding::kJpeg) s.write_jpeg();
   s.write_columns();
-  const std::string uuid = s.content_uuid();
+  const std::string uuid =
+      content_uuid(s.columns, s.crc, s.flow_crc, s.joints_crc, s.ingest_identity);
   write_attribute(s.file, "format_version", std::string(kShardFormatVersion));
   write_attribute(s.file, "uuid", uuid);
   write_attribute(s.file, "ingest_identity", s.ingest_identity);
@@ -229,7 +206,7 @@ std::string ShardWriter::publish() {
   s.joints = Hdf5Handle();
   s.file.close(s.name());
   common::sync_path(s.temporary);
-  ShardReader(s.temporary).verify_frames();
+  ShardReader(s.temporary).verify_content();
   common::publish_file(s.temporary, s.path);
   s.published = true;
   return uuid;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -248,6 +249,8 @@ class VideoReader : public DatasetReader {
 std::unique_ptr<DatasetReader> open_video(const std::filesystem::path& video,
                                           const VideoOptions& options,
                                           common::ProgressSink& progress) {
+  // FFmpeg would print its own lines about damaged films between ours.
+  ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);
   MUSTER_REQUIRE(options.minimum_frames, >=, 1);
   MUSTER_REQUIRE(options.gap_frames, >=, 0);
   MUSTER_REQUIRE(options.detection_interval_frames, >=, 1);

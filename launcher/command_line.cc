@@ -93,7 +93,11 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
 bool CommandLine::has(const std::string& name) const { return state_->values.count(name) > 0; }
 
 std::string CommandLine::text(const std::string& name) const {
-  if (has(name)) return state_->values[name].as<std::string>();
+  if (has(name)) {
+    const auto& value = state_->values[name].as<std::string>();
+    if (value.empty()) throw InputError("--" + name, "is empty", "usage: " + state_->usage);
+    return value;
+  }
   const auto found = state_->defaults.find(name);
   if (found != state_->defaults.end()) return found->second;
   const auto& positional = state_->positional_names;

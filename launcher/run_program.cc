@@ -1,6 +1,10 @@
+#include <google/protobuf/stubs/logging.h>
+
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+#include <new>
 
 #include "common/error.h"
 #include "common/version.h"
@@ -46,6 +50,7 @@ int run_command(const std::string& program, const std::vector<Command>& commands
 int run_program(const std::string& program, const std::vector<Command>& commands,
                 const std::vector<std::string>& arguments) {
   std::signal(SIGPIPE, SIG_IGN);
+  google::protobuf::SetLogHandler(nullptr);  // its complaints reach users as ours
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
   const std::string who = rank != nullptr ? program + " (rank " + rank + ")" : program;
   try {
@@ -56,10 +61,19 @@ int run_program(const std::string& program, const std::vector<Command>& commands
   } catch (const common::InputError& failure) {
     std::cerr << who << ": " << failure.what() << "\n";
     return kExitBadInput;
-  } catch (const std::exception& failure) {
+  } catch (const common::Error& failure) {
     std::cerr << who << ": " << failure.what() << "\n";
-    return kExitFailed;
+  } catch (const std::filesystem::filesystem_error& failure) {
+    std::cerr << who << ": " << failure.path1().string() << ": " << failure.code().message()
+              << "\n";
+  } catch (const std::bad_alloc&) {
+    std::cerr << who << ": not enough memory; lower the settings that make batches large\n";
+  } catch (const std::exception& failure) {
+    // Foreign libraries append pages of their own call stack.
+    const std::string text = failure.what();
+    std::cerr << who << ": " << text.substr(0, text.find('\n')) << "\n";
   }
+  return kExitFailed;
 }
 
 }  // namespace muster::launcher

@@ -158,7 +158,8 @@ std::unique_ptr<Model> create_stsrn(const proto::Model& options, int64_t identit
     }
   };
   demand(stsrn.width() > 0 && stsrn.width() <= 16, "width", stsrn.width(), "in (0, 16]");
-  demand(stsrn.features() > 0, "features", stsrn.features(), "positive");
+  demand(stsrn.features() > 0 && stsrn.features() <= 65536, "features", stsrn.features(),
+         "in 1 to 65536");
   demand(stsrn.dropout() >= 0 && stsrn.dropout() < 1, "dropout", stsrn.dropout(), "in [0, 1)");
   return std::make_unique<Stsrn>(stsrn, identities, seed);
 }

@@ -225,8 +225,8 @@ void write_datasets(std::ostream& page, const proto::ReportInput& input) {
 void write_provenance(std::ostream& page, const proto::ReportInput& input, const ReportView& view) {
   page << "<section>\n<h2>Where each number comes from</h2>\n";
   if (!input.command().empty()) {
-    page << "<p>This command repeats the experiment:</p>\n<pre>" << escaped(input.command())
-         << "</pre>\n";
+    page << "<p>This command makes the report again from its workspace:</p>\n<pre>"
+         << escaped(input.command()) << "</pre>\n";
   }
   for (size_t index = 0; index < view.cells.size(); ++index) {
     const proto::ReportCell& cell = *view.cells[index];

@@ -138,7 +138,7 @@ std::string report_markdown(const proto::ReportInput& input) {
   text += "## Provenance\n\n";
   if (!input.commit().empty()) text += "Commit: " + escaped(input.commit()) + "\n\n";
   if (!input.command().empty()) {
-    text += "This command repeats the experiment:\n\n" + block(input.command());
+    text += "This command makes the report again from its workspace:\n\n" + block(input.command());
   }
   for (const proto::ReportCell* cell : view.cells) text += provenance(*cell);
   while (text.size() > 1 && text[text.size() - 2] == '\n') text.pop_back();

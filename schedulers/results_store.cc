@@ -41,7 +41,9 @@ std::vector<proto::ReportCell> read_results(const fs::path& workspace) {
     proto::ReportCell cell;
     const auto status = google::protobuf::util::JsonStringToMessage(common::read_file(file), &cell);
     if (!status.ok()) {
-      throw common::InputError(file.string(), "is not a result: " + std::string(status.message()),
+      std::string reason(status.message());
+      std::replace(reason.begin(), reason.end(), '\n', ' ');
+      throw common::InputError(file.string(), "is not a result: " + reason,
                                "remove it and score again");
     }
     cells.push_back(cell);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "common/error.h"
 #include "models/losses.h"
 #include "trainer/rank_tensors.h"
@@ -53,6 +55,14 @@ std::vector<WeightedTerm> local_terms(const proto::Loss& settings,
 }  // namespace
 
 void require_loss(const proto::Loss& settings) {
+  const auto demand = [](double value, const std::string& field) {
+    if (value >= 0 && std::isfinite(value)) return;
+    throw common::InputError("training.loss." + field,
+                             std::to_string(value) + " is not a number of at least 0");
+  };
+  demand(settings.identity().weight(), "identity.weight");
+  demand(settings.video_triplet().weight(), "video_triplet.weight");
+  demand(settings.video_triplet().margin(), "video_triplet.margin");
   if (settings.has_identity() || settings.has_video_triplet()) return;
   throw common::InputError("training.loss", "names no loss",
                            "add for example: loss { identity {} video_triplet {} }");

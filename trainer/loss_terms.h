@@ -23,7 +23,7 @@ struct StepLosses {
   std::map<std::string, double> statistics;  // means over the global batch
 };
 
-// Throws InputError if the settings name no loss.
+// Throws InputError if the settings name no loss, or a weight or margin out of range.
 void require_loss(const proto::Loss& settings);
 
 // `labels` int64 [clips] of this rank; `counts` clips per rank. Collective. Throws InputError if

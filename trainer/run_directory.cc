@@ -78,7 +78,9 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
   fs::create_directories(path / "checkpoints", failure);
   if (failure) throw common::SystemError(path.string(), "cannot be created: " + failure.message());
   common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
-  common::write_file_atomically(path / "provenance.json", provenance(facts).dump(1) + "\n");
+  common::write_file_atomically(
+      path / "provenance.json",
+      provenance(facts).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
   progress_.open(path / "progress.jsonl");
 }
 

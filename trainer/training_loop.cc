@@ -35,18 +35,22 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-void demand_positive(int64_t value, const std::string& field) {
+void demand_positive(int64_t value, const std::string& field, int64_t limit) {
   if (value <= 0) {
     throw common::InputError(field, std::to_string(value) + " is not positive");
+  }
+  if (value > limit) {
+    throw common::InputError(field,
+                             std::to_string(value) + " is more than " + std::to_string(limit));
   }
 }
 
 datastore::BatchOptions batch_options(const proto::Training& training) {
-  demand_positive(training.batch().identities(), "training.batch.identities");
-  demand_positive(training.batch().clips(), "training.batch.clips");
-  demand_positive(training.batch().frames(), "training.batch.frames");
-  demand_positive(training.loader_threads(), "training.loader_threads");
-  demand_positive(training.prefetch_batches(), "training.prefetch_batches");
+  demand_positive(training.batch().identities(), "training.batch.identities", 100000);
+  demand_positive(training.batch().clips(), "training.batch.clips", 10000);
+  demand_positive(training.batch().frames(), "training.batch.frames", 10000);
+  demand_positive(training.loader_threads(), "training.loader_threads", 256);
+  demand_positive(training.prefetch_batches(), "training.prefetch_batches", 1024);
   if (training.steps() < 0) {
     throw common::InputError("training.steps", std::to_string(training.steps()) + " is negative");
   }

@@ -1,5 +1,6 @@
 #include <ATen/Parallel.h>
 
+#include <filesystem>
 #include <sstream>
 
 #include "common/error.h"
@@ -69,6 +70,10 @@ int run_extract(const std::vector<std::string>& arguments) {
   if (line.has("protocol")) request.protocol = line.text("protocol");
   request.roles = roles_from(line.text("role"));
   const std::string target = line.text("features");
+  const auto folder = std::filesystem::absolute(target).parent_path();
+  if (!std::filesystem::is_directory(folder)) {
+    throw InputError(folder.string(), "no such directory", "make it before --features goes there");
+  }
   const auto threads = static_cast<int>(line.integer("threads", 0, 1024));
   request.threads = threads == 0 ? usable_cores() : threads;
   at::set_num_threads(1);  // the threads work on whole tracklets

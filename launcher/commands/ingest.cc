@@ -7,6 +7,7 @@
 #include "datastore/dataset_catalog.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
+#include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
 
@@ -115,15 +116,14 @@ int run_ingest(const std::vector<std::string>& arguments) {
   }
   std::cerr << "\n";
   if (line.has("json")) {
-    std::cout << nlohmann::json{{"store", store},
-                                {"outcome", outcome_phrase(result.outcome)},
-                                {"tracklets", manifest.tracklets},
-                                {"identities", manifest.identities},
-                                {"frames", manifest.frames},
-                                {"cameras", manifest.cameras},
-                                {"shards", manifest.shards.size()},
-                                {"skipped_tracklets", manifest.skipped_tracklets}}
-              << "\n";
+    std::cout << json_line(nlohmann::json{{"store", store},
+                                          {"outcome", outcome_phrase(result.outcome)},
+                                          {"tracklets", manifest.tracklets},
+                                          {"identities", manifest.identities},
+                                          {"frames", manifest.frames},
+                                          {"cameras", manifest.cameras},
+                                          {"shards", manifest.shards.size()},
+                                          {"skipped_tracklets", manifest.skipped_tracklets}});
   }
   return 0;
 }

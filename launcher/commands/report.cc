@@ -1,8 +1,11 @@
 #include "monitoring/report.h"
 
+#include <google/protobuf/text_format.h>
+
 #include <algorithm>
 #include <iostream>
 
+#include "common/canonical_message.h"
 #include "common/error.h"
 #include "common/version.h"
 #include "datastore/manifest.h"
@@ -45,8 +48,36 @@ bool contains(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Settings that decide results: nothing of where and how fast.
+std::string deciding_settings(proto::Experiment experiment, const std::string& train) {
+  experiment.clear_name();
+  experiment.mutable_data()->clear_test();
+  experiment.mutable_data()->clear_train();
+  experiment.mutable_data()->add_train(train);
+  experiment.mutable_training()->clear_loader_threads();
+  experiment.mutable_training()->clear_prefetch_batches();
+  return common::canonical_text(experiment);
+}
+
+// Whether a result belongs in the experiment's table. One that was trained with other settings is
+// told.
+bool belongs(const proto::ReportCell& cell, const proto::Experiment& experiment) {
+  const proto::Data& data = experiment.data();
+  if (!contains(data.train(), cell.train()) || !contains(data.test(), cell.test())) return false;
+  proto::Experiment trained;
+  const bool known =
+      cell.has_settings() &&
+      google::protobuf::TextFormat::ParseFromString(cell.settings(), &trained) &&
+      deciding_settings(trained, cell.train()) == deciding_settings(experiment, cell.train());
+  if (!known) {
+    std::cerr << "left out: the result of " << cell.train() << " on " << cell.test()
+              << " was made with other settings than the experiment's\n";
+  }
+  return known;
+}
+
 proto::ReportInput report_input(const std::string& file, const proto::Experiment& experiment,
-                                const fs::path& workspace) {
+                                const fs::path& workspace, const fs::path& out) {
   proto::ReportInput input;
   const proto::Data& data = experiment.data();
   input.set_experiment(experiment.name());
@@ -54,13 +85,12 @@ proto::ReportInput report_input(const std::string& file, const proto::Experiment
   *input.mutable_train_sets() = data.train();
   *input.mutable_test_sets() = data.test();
   for (const proto::ReportCell& cell : schedulers::read_results(workspace)) {
-    const bool wanted = contains(data.train(), cell.train()) &&
-                        contains(data.test(), cell.test()) && cell.split() == data.split();
-    if (wanted) *input.add_cells() = cell;
+    if (belongs(cell, experiment)) *input.add_cells() = cell;
   }
   add_datasets(experiment, workspace, input);
   input.set_commit(common::commit());
-  input.set_command("muster report " + file + " --workspace " + workspace.string());
+  input.set_command("muster report " + file + " --workspace " + workspace.string() + " --out " +
+                    out.string());
   return input;
 }
 
@@ -72,7 +102,7 @@ int run_report(const std::vector<std::string>& arguments) {
                    "May be run at any time; missing cells are shown as missing.");
   line.positional("experiment", "the experiment file")
       .option("workspace", "DIR", "where stores and results are")
-      .option("out", "DIR", "where the report goes; replaced if it exists")
+      .option("out", "DIR", "where report.html, .md and .csv go; older ones are replaced")
       .repeated("set", "PATH=VALUE", "change one setting");
   if (!line.parse(arguments)) return 0;
   const std::string file = line.text("experiment");
@@ -81,8 +111,8 @@ int run_report(const std::vector<std::string>& arguments) {
     throw common::InputError(file,
                              "names no data.train or no data.test: there is no table to make");
   }
-  const proto::ReportInput input = report_input(file, experiment, line.text("workspace"));
   const fs::path out = line.text("out");
+  const proto::ReportInput input = report_input(file, experiment, line.text("workspace"), out);
   monitoring::write_report(input, out);
   std::cout << monitoring::terminal_table(input) << "\n" << (out / "report.html").string() << "\n";
   return 0;

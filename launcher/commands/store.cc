@@ -7,6 +7,7 @@
 #include "datastore/tracklet_store.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
+#include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
 
@@ -21,23 +22,22 @@ int print_info(const std::string& store, bool as_json) {
   uint64_t bytes = 0;
   for (const auto& shard : m.shards) bytes += shard.bytes;
   if (as_json) {
-    std::cout << json{{"store", store},
-                      {"layout", m.facts.layout},
-                      {"origin", m.facts.origin},
-                      {"synthetic", m.facts.synthetic},
-                      {"tracklets", m.tracklets},
-                      {"identities", m.identities},
-                      {"cameras", m.cameras},
-                      {"frames", m.frames},
-                      {"frame_height", m.geometry.height},
-                      {"frame_width", m.geometry.width},
-                      {"flow_height", m.geometry.flow_height},
-                      {"flow_width", m.geometry.flow_width},
-                      {"joints", m.geometry.has_joints},
-                      {"shards", m.shards.size()},
-                      {"bytes", bytes},
-                      {"manifest_sha256", datastore::manifest_hash(store)}}
-              << "\n";
+    std::cout << json_line(json{{"store", store},
+                                {"layout", m.facts.layout},
+                                {"origin", m.facts.origin},
+                                {"synthetic", m.facts.synthetic},
+                                {"tracklets", m.tracklets},
+                                {"identities", m.identities},
+                                {"cameras", m.cameras},
+                                {"frames", m.frames},
+                                {"frame_height", m.geometry.height},
+                                {"frame_width", m.geometry.width},
+                                {"flow_height", m.geometry.flow_height},
+                                {"flow_width", m.geometry.flow_width},
+                                {"joints", m.geometry.has_joints},
+                                {"shards", m.shards.size()},
+                                {"bytes", bytes},
+                                {"manifest_sha256", datastore::manifest_hash(store)}});
     return 0;
   }
   std::cout << store << "\n  origin      " << m.facts.origin << "\n  layout      " << m.facts.layout
@@ -59,7 +59,7 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
   const std::vector<std::string> faults = datastore::verify_store(
       store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c);
   if (as_json)
-    std::cout << json{{"store", store}, {"whole", faults.empty()}, {"faults", faults}} << "\n";
+    std::cout << json_line(json{{"store", store}, {"whole", faults.empty()}, {"faults", faults}});
   for (const std::string& fault : faults) std::cerr << "muster: " << fault << "\n";
   if (faults.empty()) {
     std::cerr << store << ": every checksum matches\n";

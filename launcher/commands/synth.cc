@@ -5,6 +5,7 @@
 #include "datastore/synthetic/synthetic_world.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
+#include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
 
@@ -38,11 +39,10 @@ int run_synth(const std::vector<std::string>& arguments) {
   const auto progress = terminal_progress();
   datastore::render_synthetic_world(options, *progress);
   if (line.has("json")) {
-    std::cout << nlohmann::json{{"world", options.world},
-                                {"directory", options.output.string()},
-                                {"seed", options.seed},
-                                {"synthetic", true}}
-              << "\n";
+    std::cout << json_line(nlohmann::json{{"world", options.world},
+                                          {"directory", options.output.string()},
+                                          {"seed", options.seed},
+                                          {"synthetic", true}});
   }
   return 0;
 }

@@ -31,8 +31,14 @@ TEST(ErrorTest, TellsTheUsersFaultFromTheSystems) {
 }
 
 TEST(ErrorTest, AFailedSystemCallIsExplainedInWords) {
-  const std::string text = system_call_error("/data/x", "rename", ENOSPC).what();
-  EXPECT_EQ(text, std::string("/data/x: rename failed: ") + std::strerror(ENOSPC));
+  const std::string text = system_call_error("/data/x", "rename", EACCES).what();
+  EXPECT_EQ(text, std::string("/data/x: rename failed: ") + std::strerror(EACCES));
+}
+
+TEST(ErrorTest, AFullDiskComesWithARemedy) {
+  const std::string text = system_call_error("/data/x", "write", ENOSPC).what();
+  EXPECT_EQ(text, std::string("/data/x: write failed: ") + std::strerror(ENOSPC) +
+                      "; make room and run the same command again");
 }
 
 TEST(RequireTest, PassesWhenTheComparisonHolds) { EXPECT_NO_THROW(MUSTER_REQUIRE(2, <, 3)); }

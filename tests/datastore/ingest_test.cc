@@ -303,6 +303,18 @@ TEST_F(CutOffIngestTest, MakesADamagedShardAgain) {
   expect_continued_and_damaged_kept();
 }
 
+// Columns and joints have no checksum of their own; the uuid speaks for them.
+TEST_F(CutOffIngestTest, MakesAShardWithADamagedColumnAgain) {
+  const fs::path shard = store() / "shard-00001.h5";
+  haddr_t place = 0;
+  {
+    const Hdf5Handle file = open_hdf5_file(shard.string());
+    place = H5Dget_offset(open_dataset(file, "/tracklets/identity", shard.string()).get());
+  }
+  flip_bit(shard, place);
+  expect_continued_and_damaged_kept();
+}
+
 TEST_F(CutOffIngestTest, MakesATruncatedShardAgain) {
   fs::resize_file(store() / "shard-00001.h5", 1000);
   expect_continued_and_damaged_kept();

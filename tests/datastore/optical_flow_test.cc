@@ -157,7 +157,8 @@ TEST(QuantisedFlow, ErrorIsAtMostHalfAStepAndLargeMotionIsClamped) {
   const std::vector<int8_t> stored = quantised_flow(flow, 1, 402);
   for (size_t column = 0; column < 402; ++column) {
     if (flow.vectors[2 * column] > 20) continue;
-    EXPECT_NEAR(stored[2 * column] * kFlowPixelsPerCount, flow.vectors[2 * column], kFlowPixelsPerCount / 2 + 1e-5);
+    EXPECT_NEAR(stored[2 * column] * kFlowPixelsPerCount, flow.vectors[2 * column],
+                kFlowPixelsPerCount / 2 + 1e-5);
     EXPECT_EQ(stored[2 * column + 1], column % 2 ? 127 : -127);
   }
 }

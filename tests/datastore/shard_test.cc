@@ -484,7 +484,7 @@ TEST(ShardReaderTest, ADamagedFrameIsNamedAndTheOthersStillRead) {
   EXPECT_TRUE(contains(text, "frame 2")) << text;
   EXPECT_NO_THROW(reader.read_image(1));
   EXPECT_NO_THROW(reader.read_image(3));
-  EXPECT_THROW(reader.verify_frames(), SystemError);
+  EXPECT_THROW(reader.verify_content(), SystemError);
 }
 
 TEST(ShardReaderTest, DamagedFlowIsReported) {
@@ -501,7 +501,7 @@ TEST(ShardReaderTest, DamagedFlowIsReported) {
   const ShardReader reader(directory / "s.h5");
   EXPECT_NO_THROW(reader.read_flow(0));
   EXPECT_THROW(reader.read_flow(1), SystemError);
-  EXPECT_THROW(reader.verify_frames(), SystemError);
+  EXPECT_THROW(reader.verify_content(), SystemError);
 }
 
 TEST(ShardReaderTest, AFrameBeyondTheEndBreaksARequirement) {

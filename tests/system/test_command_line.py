@@ -36,6 +36,10 @@ class CommandLineTest(TemporaryDirectoryTest):
     def test_missing_option_is_named(self):
         self.assertIn("--out", muster("synth", "--world", "mars", code=2).stderr)
 
+    def test_empty_path_is_refused_at_once(self):
+        self.assertIn("--out: is empty",
+                      muster("synth", "--world", "mars", "--out", "", code=2).stderr)
+
     def test_number_out_of_range_is_named(self):
         for value in ["-1", "many", "1e3", ""]:
             error = muster("synth", "--world", "mars", "--out", self.directory / "w",
@@ -72,6 +76,11 @@ class SpecMistakesTest(SmallStoreTest):
                               ("training.optimizer.learning_rate=nan", "learning_rate"),
                               ("model.stsrn.dropout=1", "model.stsrn.dropout"),
                               ("data.split=10", "data.split"),
+                              ("training.loader_threads=100000", "training.loader_threads"),
+                              ("training.batch.frames=2000000000", "training.batch.frames"),
+                              ("model.stsrn.features=2000000000", "model.stsrn.features"),
+                              ("training.loss.identity.weight=-1", "identity.weight"),
+                              ("training.loss.video_triplet.margin=inf", "video_triplet.margin"),
                               ("training.loss.identity=maybe", "on or off")]:
             self.assertIn(part, self.train_error(self.SPEC, "--set", setting))
         self.assertFalse((self.directory / "run").exists())

@@ -1,5 +1,6 @@
 """Stores as other programs see them, and damage to them."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import unittest
 import h5py
 import numpy
 
-from support import LONG, SmallStoreTest, muster, muster_json
+from support import LONG, MUSTER, SmallStoreTest, muster, muster_json
 
 
 class StoreTest(SmallStoreTest):
@@ -50,6 +51,14 @@ class StoreTest(SmallStoreTest):
         self.assertEqual(info["frames"], len(pictures))
         self.assertTrue(info["synthetic"])
 
+    def test_json_stays_json_for_a_path_that_is_not_utf8(self):
+        odd = os.fsencode(self.directory) + b"/non\xffutf"
+        os.symlink(os.fsencode(self.store), odd)
+        for action in ("info", "verify"):
+            done = subprocess.run([os.fsencode(MUSTER), b"store", action.encode(), odd, b"--json"],
+                                  capture_output=True, check=True)
+            self.assertIn("store", json.loads(done.stdout.decode("utf-8")))
+
     def test_same_input_gives_same_bytes_whatever_the_jobs(self):
         again = self.directory / "again"
         muster("ingest", "--layout", "prid2011", "--input", self.world, "--store", again, "--jobs",
@@ -75,7 +84,7 @@ class StoreTest(SmallStoreTest):
                 with open(copy / name, "r+b") as file:
                     file.seek(place)
                     file.write(bytes([whole[place] ^ (1 << place % 8)]))
-                done = subprocess.run([muster.__globals__["MUSTER"], "store", "verify", copy],
+                done = subprocess.run([MUSTER, "store", "verify", copy],
                                       capture_output=True, text=True)
                 self.assertIn(done.returncode, (1, 2), f"{name} byte {place}")
                 self.assertIn(name, done.stderr)

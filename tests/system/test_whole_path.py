@@ -102,6 +102,13 @@ class ReportTest(SmallStoreTest):
         self.assertIn("ynthetic", page)
         self.assertNotIn("http://", page.replace("http://www.w3.org", ""))
 
+    def test_a_result_of_other_settings_is_left_out_and_told(self):
+        workspace = self.workspace_with_result()
+        done = muster("report", self.spec(), "--workspace", workspace, "--out",
+                      self.directory / "out", "--set", "training.steps=3")
+        self.assertIn("other settings", done.stderr)
+        self.assertEqual(len((self.directory / "out/report.csv").read_text().splitlines()), 1)
+
     def test_report_again_gives_the_same_bytes(self):
         workspace = self.workspace_with_result()
         pages = []
