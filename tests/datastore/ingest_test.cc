@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "datastore/hdf5_handle.h"
 #include "datastore/optical_flow.h"
 #include "tests/datastore/small_store.h"
 
