@@ -135,7 +135,8 @@ CommandLine::Size CommandLine::size(const std::string& name) const {
                        digits.find_first_not_of("0123456789") == std::string::npos;
     const int number = plain ? std::stoi(digits) : 0;
     if (number < 1 || number > 8192) {
-      throw InputError("--" + name, "'" + value + "' is not a size", "write HEIGHTxWIDTH, 128x64");
+      throw InputError("--" + name, "'" + value + "' is not a size",
+                       "write HEIGHTxWIDTH, each from 1 to 8192, for example 128x64");
     }
     return number;
   };

@@ -110,7 +110,8 @@ int run_ingest(const std::vector<std::string>& arguments) {
   const datastore::Manifest& manifest = result.manifest;
   std::cerr << store << ": " << outcome_phrase(result.outcome) << ", " << manifest.tracklets
             << " tracklets of " << manifest.identities << " identities, " << manifest.frames
-            << " frames in " << manifest.shards.size() << " shards";
+            << " frames in " << manifest.shards.size()
+            << (manifest.shards.size() == 1 ? " shard" : " shards");
   if (manifest.skipped_tracklets > 0) {
     std::cerr << ", " << manifest.skipped_tracklets << " unreadable tracklets left out";
   }

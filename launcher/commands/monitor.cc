@@ -23,14 +23,16 @@ int run_monitor(const std::vector<std::string>& arguments) {
       .option("interval-seconds", "N", "between scrapes", "5")
       .flag("print", "print the configuration and start nothing");
   if (!line.parse(arguments)) return 0;
+  const int64_t port = line.integer("port", 1, 65535);
+  const auto interval_seconds = static_cast<int>(line.integer("interval-seconds", 1, 3600));
   const fs::path directory = fs::absolute(line.text("workspace")) / "monitoring";
   std::error_code failure;
   fs::create_directories(directory / "targets", failure);
   if (failure) {
     throw common::SystemError(directory.string(), "cannot be created: " + failure.message());
   }
-  const std::string configuration = monitoring::prometheus_configuration(
-      directory / "targets", static_cast<int>(line.integer("interval-seconds", 1, 3600)));
+  const std::string configuration =
+      monitoring::prometheus_configuration(directory / "targets", interval_seconds);
   if (line.has("print")) {
     std::cout << configuration;
     return 0;
@@ -38,8 +40,7 @@ int run_monitor(const std::vector<std::string>& arguments) {
   common::write_file_atomically(directory / "prometheus.yml", configuration);
   const std::string file = "--config.file=" + (directory / "prometheus.yml").string();
   const std::string data = "--storage.tsdb.path=" + (directory / "data").string();
-  const std::string listen =
-      "--web.listen-address=127.0.0.1:" + std::to_string(line.integer("port", 1, 65535));
+  const std::string listen = "--web.listen-address=127.0.0.1:" + std::to_string(port);
   ::execlp("prometheus", "prometheus", file.c_str(), data.c_str(), listen.c_str(),
            "--log.level=warn", static_cast<char*>(nullptr));
   throw common::SystemError("prometheus", "cannot be started",

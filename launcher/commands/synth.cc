@@ -31,8 +31,8 @@ int run_synth(const std::vector<std::string>& arguments) {
                              name_hint(options.world, worlds));
   }
   options.output = line.text("out");
-  options.identities = static_cast<int>(line.integer("identities", 0, 100000));
-  options.frames = static_cast<int>(line.integer("frames", 0, 100000));
+  options.identities = static_cast<int>(line.integer("identities", 0, 9999));
+  options.frames = static_cast<int>(line.integer("frames", 0, 500));
   options.seed = static_cast<uint64_t>(line.integer("seed", 0, 1LL << 62));
   options.jobs = static_cast<int>(line.integer("jobs", 0, 1024));
   if (options.jobs == 0) options.jobs = usable_cores();
