@@ -1,12 +1,16 @@
 #include "common/atomic_file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "common/error.h"
 
@@ -39,14 +43,44 @@ fs::path directory_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+std::string temporary_prefix(const fs::path& path) {
+  return "." + path.filename().string() + ".tmp.";
+}
+
+std::string host_name() {
+  char host[256] = "host";
+  ::gethostname(host, sizeof(host) - 1);
+  return host;
+}
+
+bool untouched_for_an_hour(const fs::path& path) {
+  std::error_code failure;
+  const auto touched = fs::last_write_time(path, failure);
+  return !failure && fs::file_time_type::clock::now() - touched > std::chrono::hours(1);
+}
+
 }  // namespace
 
 fs::path temporary_name_beside(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
-  char host[256] = "host";
-  ::gethostname(host, sizeof(host) - 1);
-  return directory_of(path) / ("." + path.filename().string() + ".tmp." + host + "." +
+  return directory_of(path) / (temporary_prefix(path) + host_name() + "." +
                                std::to_string(::getpid()) + "." + std::to_string(counter++));
+}
+
+void remove_stale_temporaries(const fs::path& path) {
+  const std::string prefix = temporary_prefix(path), here = prefix + host_name() + ".";
+  std::error_code ignored;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(directory_of(path), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind(prefix, 0) != 0) continue;
+    const bool ours = name.rfind(here, 0) == 0;
+    const long process = ours ? std::atol(name.c_str() + here.size()) : 0;
+    const bool writer_is_gone =
+        process > 0 && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
+    if (writer_is_gone || untouched_for_an_hour(entry.path())) stale.push_back(entry.path());
+  }
+  for (const fs::path& remains : stale) fs::remove_all(remains, ignored);
 }
 
 void sync_path(const fs::path& path) {

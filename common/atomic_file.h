@@ -18,6 +18,10 @@ std::string read_file(const std::filesystem::path& path);
 // A name in the same directory that no other process uses and that readers ignore (leading dot).
 std::filesystem::path temporary_name_beside(const std::filesystem::path& path);
 
+// Removes files and folders beside `path` that writers of it left when they died: those of
+// processes of this machine that are gone, and those that nobody has touched for an hour.
+void remove_stale_temporaries(const std::filesystem::path& path);
+
 // fsync of a file or a directory. Throws SystemError.
 void sync_path(const std::filesystem::path& path);
 

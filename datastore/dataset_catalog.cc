@@ -7,14 +7,8 @@ namespace fs = std::filesystem;
 
 const std::vector<LayoutEntry>& layout_catalog() {
   static const std::vector<LayoutEntry> catalog = {
-      {"prid2011", "PRID-2011: multi_shot/cam_{a,b}/person_NNNN/*.png", 128, 64,
-       [](const fs::path& input, const DatasetOptions&, common::ProgressSink&) {
-         return open_prid2011(input);
-       }},
-      {"ilids-vid", "iLIDS-VID: sequences/cam{1,2}/personNNN/*.png", 128, 64,
-       [](const fs::path& input, const DatasetOptions&, common::ProgressSink&) {
-         return open_ilids_vid(input);
-       }},
+      {"prid2011", "PRID-2011: multi_shot/cam_{a,b}/person_NNNN/*.png", 128, 64, open_prid2011},
+      {"ilids-vid", "iLIDS-VID: sequences/cam{1,2}/personNNN/*.png", 128, 64, open_ilids_vid},
       {"video", "one video file: people are detected and tracked", 128, 64,
        [](const fs::path& input, const DatasetOptions& options, common::ProgressSink& progress) {
          VideoOptions video;

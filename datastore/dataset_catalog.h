@@ -15,6 +15,7 @@ namespace muster::datastore {
 struct DatasetOptions {
   int frame_height = 0, frame_width = 0;  // of crops that a video is cut into
   int jobs = 1;
+  OnError on_error = OnError::kFail;
 };
 
 struct LayoutEntry {
@@ -27,7 +28,11 @@ struct LayoutEntry {
 
 const std::vector<LayoutEntry>& layout_catalog();
 
-std::unique_ptr<DatasetReader> open_prid2011(const std::filesystem::path& root);
-std::unique_ptr<DatasetReader> open_ilids_vid(const std::filesystem::path& root);
+std::unique_ptr<DatasetReader> open_prid2011(const std::filesystem::path& root,
+                                             const DatasetOptions& options,
+                                             common::ProgressSink& progress);
+std::unique_ptr<DatasetReader> open_ilids_vid(const std::filesystem::path& root,
+                                              const DatasetOptions& options,
+                                              common::ProgressSink& progress);
 
 }  // namespace muster::datastore

@@ -12,6 +12,12 @@ struct Image {
   std::vector<uint8_t> rgb;
 };
 
+// One frame as its file holds it.
+struct SourceFrame {
+  Image image;
+  std::vector<uint8_t> jpeg;  // the file's bytes if it is a JPEG file, else empty
+};
+
 constexpr int kJointCount = 14;
 
 // One body joint in pixels of the frame; confidence 0 (unknown or outside) to 1.

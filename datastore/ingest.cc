@@ -1,20 +1,20 @@
 #include "datastore/ingest.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "common/sha256.h"
-#include "datastore/jpeg_codec.h"
-#include "datastore/optical_flow.h"
 #include "datastore/ordered_parallel.h"
-#include "datastore/resample.h"
+#include "datastore/shard_claim.h"
+#include "datastore/shard_plan.h"
 #include "datastore/shard_reader.h"
 #include "datastore/shard_writer.h"
+#include "datastore/tracklet_encoder.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -23,14 +23,7 @@ using common::InputError;
 namespace {
 
 // Raised together with results: another number means other bytes for the same input.
-constexpr int kIngestVersion = 1;
-
-// Tracklets [first, last) of the dataset, in one shard.
-struct ShardPlan {
-  std::string file;
-  size_t first = 0, last = 0;
-  int64_t frames = 0;
-};
+constexpr int kIngestVersion = 2;
 
 FrameGeometry geometry_of(const IngestOptions& options, bool has_joints) {
   FrameGeometry geometry;
@@ -43,131 +36,110 @@ FrameGeometry geometry_of(const IngestOptions& options, bool has_joints) {
   return geometry;
 }
 
-// What a frame is expected to take; JPEG at quality 90 is about a fifth of the raw bytes.
-uint64_t expected_frame_bytes(const IngestOptions& options) {
-  const uint64_t raw = uint64_t{3} * options.frame_height * options.frame_width;
-  return (options.encoding == FrameEncoding::kRaw ? raw : raw / 5) +
-         uint64_t{2} * options.flow_height * options.flow_width;
+// Every setting and fact that decides the store's bytes, a line each.
+std::string settings_text(const DatasetReader& dataset, const IngestOptions& options) {
+  std::string text = "muster ingest " + std::to_string(kIngestVersion) + "\n";
+  const auto add = [&](const std::string& name, const auto& value) {
+    if constexpr (std::is_convertible_v<decltype(value), std::string>) {
+      text += name + " " + value + "\n";
+    } else {
+      text += name + " " + std::to_string(value) + "\n";
+    }
+  };
+  const DatasetFacts facts = dataset.facts();
+  add("layout", facts.layout);
+  add("height", options.frame_height);
+  add("width", options.frame_width);
+  add("raw", options.encoding == FrameEncoding::kRaw);
+  add("flow height", options.flow_height);
+  add("flow width", options.flow_width);
+  add("whole pixel flow", options.whole_pixel_flow);
+  add("shard", options.shard_bytes);
+  add("skip", options.on_error == OnError::kSkip);
+  for (const auto& split : facts.test_identities) {
+    for (const int32_t identity : split) add("tests", identity);
+    add("split", 0);
+  }
+  for (const TrackletDescription& tracklet : dataset.tracklets()) {
+    add("tracklet", tracklet.name + " " + std::to_string(tracklet.identity) + " " +
+                        std::to_string(tracklet.camera) + " " + std::to_string(tracklet.sequence) +
+                        " " + std::to_string(tracklet.frames) + " " +
+                        std::to_string(tracklet.role));
+  }
+  return text;
 }
 
-std::vector<ShardPlan> plan_shards(const std::vector<TrackletDescription>& tracklets,
-                                   const IngestOptions& options) {
-  std::vector<ShardPlan> plans;
-  const uint64_t frame_bytes = expected_frame_bytes(options);
-  for (size_t i = 0; i < tracklets.size(); ++i) {
-    const bool full =
-        !plans.empty() && (static_cast<uint64_t>(plans.back().frames + tracklets[i].frames) *
-                           frame_bytes) > options.shard_bytes;
-    if (plans.empty() || full) {
-      char name[32];
-      std::snprintf(name, sizeof(name), "shard-%05zu.h5", plans.size());
-      plans.push_back({name, i, i, 0});
+// Name and digest of some sources; of one that cannot be read, what is left of that.
+std::string source_digests(const DatasetReader& dataset, size_t first, size_t last,
+                           OnError on_error) {
+  std::string text;
+  for (size_t i = first; i < last; ++i) {
+    const fs::path file = dataset.source(i);
+    std::string digest = "unreadable";
+    try {
+      digest = common::sha256_of_file(file);
+    } catch (const common::Error&) {
+      if (on_error == OnError::kFail) throw;
     }
-    plans.back().last = i + 1;
-    plans.back().frames += tracklets[i].frames;
+    text += file.filename().string() + " " + digest + "\n";
   }
-  return plans;
+  return text;
 }
 
 // SHA-256 over everything that decides the store's bytes.
 std::string identity_of(const DatasetReader& dataset, const IngestOptions& options,
                         common::ProgressSink& progress) {
+  constexpr size_t kFilesAtATime = 64;
   common::Sha256 hash;
-  const auto add = [&](const std::string& text) { hash.update(text + "\n"); };
-  add("muster ingest " + std::to_string(kIngestVersion));
-  add(dataset.facts().layout + " " + std::to_string(options.frame_height) + "x" +
-      std::to_string(options.frame_width) + " " +
-      (options.encoding == FrameEncoding::kRaw ? "raw" : "jpeg") + " flow " +
-      std::to_string(options.flow_height) + "x" + std::to_string(options.flow_width) + " shard " +
-      std::to_string(options.shard_bytes) + " skip " +
-      std::to_string(options.on_error == OnError::kSkipTracklet));
-  for (const TrackletDescription& tracklet : dataset.tracklets()) {
-    add(tracklet.name + " " + std::to_string(tracklet.identity) + " " +
-        std::to_string(tracklet.camera) + " " + std::to_string(tracklet.sequence) + " " +
-        std::to_string(tracklet.frames));
-  }
-  const std::vector<fs::path> sources = dataset.sources();
-  progress.begin("hashing sources", "files", static_cast<int64_t>(sources.size()));
-  ordered_parallel(
-      sources.size(), options.jobs, [&](size_t i) { return common::sha256_of_file(sources[i]); },
-      [&](size_t i, const std::string& digest) {
-        add(sources[i].filename().string() + " " + digest);
-        progress.advance(static_cast<int64_t>(i) + 1);
-      });
+  hash.update(settings_text(dataset, options));
+  const size_t count = dataset.source_count();
+  const auto end = [&](size_t block) { return std::min(count, (block + 1) * kFilesAtATime); };
+  progress.begin("hashing sources", "files", static_cast<int64_t>(count));
+  ordered_parallel((count + kFilesAtATime - 1) / kFilesAtATime, options.jobs,
+                   [&](size_t block) {
+                     return source_digests(dataset, block * kFilesAtATime, end(block),
+                                           options.on_error);
+                   },
+                   [&](size_t block, const std::string& text) {
+                     hash.update(text);
+                     progress.advance(static_cast<int64_t>(end(block)));
+                   });
   progress.end();
   return hash.finish();
 }
 
-EncodedTracklet encode_tracklet(const DatasetReader& dataset, size_t index,
-                                const IngestOptions& options, bool has_joints) {
-  EncodedTracklet tracklet;
-  tracklet.description = dataset.tracklets()[index];
-  tracklet.joints = dataset.read_joints(index);
-  if (tracklet.joints.empty() == has_joints) {
-    throw InputError(tracklet.description.name,
-                     has_joints ? "has no joints although others have them"
-                                : "has joints although others have none",
-                     "complete the joints or remove them all");
-  }
-  Image previous;
-  for (int64_t frame = 0; frame < tracklet.description.frames; ++frame) {
-    const Image source = dataset.read_frame(index, frame);
-    const float scale_x = static_cast<float>(options.frame_width) / source.width;
-    const float scale_y = static_cast<float>(options.frame_height) / source.height;
-    for (int joint = 0; joint < kJointCount && !tracklet.joints.empty(); ++joint) {
-      Joint& place = tracklet.joints[static_cast<size_t>(frame) * kJointCount + joint];
-      place.x *= scale_x;
-      place.y *= scale_y;
-    }
-    Image image = resized(source, options.frame_height, options.frame_width);
-    tracklet.frames.push_back(options.encoding == FrameEncoding::kRaw ? image.rgb
-                                                                      : encoded_jpeg(image));
-    if (options.flow_height > 0) {
-      tracklet.flow.push_back(
-          frame == 0 ? std::vector<int8_t>(
-                           static_cast<size_t>(options.flow_height) * options.flow_width * 2, 0)
-                     : quantised_flow(lucas_kanade_flow(previous, image), options.flow_height,
-                                      options.flow_width));
-      previous = std::move(image);
-    }
-  }
-  return tracklet;
-}
+// Tracklets that can be stored, and what is left out because it cannot. Pictures are only looked at
+// when unreadable ones are to be left out: the shard plan must be known before work starts.
+struct Selection {
+  std::vector<size_t> tracklets;
+  std::vector<LeftOut> left_out;
+};
 
-// Which tracklets can be read at all; only asked when unreadable ones are to be left out, because
-// the shard plan must be known before work starts.
-std::vector<size_t> readable_tracklets(const DatasetReader& dataset, const IngestOptions& options,
-                                       common::ProgressSink& progress) {
+Selection select_tracklets(const DatasetReader& dataset, const IngestOptions& options,
+                           common::ProgressSink& progress) {
   const size_t count = dataset.tracklets().size();
-  std::vector<size_t> readable;
+  Selection selection;
+  selection.left_out = dataset.left_out();
   if (options.on_error == OnError::kFail) {
-    for (size_t i = 0; i < count; ++i) readable.push_back(i);
-    return readable;
+    for (size_t i = 0; i < count; ++i) selection.tracklets.push_back(i);
+    return selection;
   }
   progress.begin("checking pictures", "tracklets", static_cast<int64_t>(count));
   ordered_parallel(
-      count, options.jobs,
-      [&](size_t i) {
-        try {
-          dataset.read_joints(i);
-          for (int64_t frame = 0; frame < dataset.tracklets()[i].frames; ++frame) {
-            dataset.read_frame(i, frame);
-          }
-        } catch (const common::Error& failure) {
-          return std::string(failure.what());
-        }
-        return std::string();
-      },
-      [&](size_t i, const std::string& failure) {
-        if (failure.empty()) {
-          readable.push_back(i);
+      count, options.jobs, [&](size_t i) { return fault_of_tracklet(dataset, i); },
+      [&](size_t i, const std::string& fault) {
+        if (fault.empty()) {
+          selection.tracklets.push_back(i);
         } else {
-          progress.note("left out " + dataset.tracklets()[i].name + ": " + failure);
+          selection.left_out.push_back({dataset.tracklets()[i].name, fault});
         }
         progress.advance(static_cast<int64_t>(i) + 1);
       });
   progress.end();
-  return readable;
+  for (const LeftOut& thing : selection.left_out) {
+    progress.note("left out " + thing.name + ": " + thing.reason);
+  }
+  return selection;
 }
 
 // What an ingest that died leaves behind.
@@ -199,7 +171,7 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
   }
   for (const auto& entry : fs::directory_iterator(store)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind("shard-", 0) != 0 && !is_remains(name)) {
+    if (name.rfind("shard-", 0) != 0 && name != "annotations" && !is_remains(name)) {
       throw InputError(store.string(), "already exists and holds '" + name + "', not a store",
                        "choose another --store");
     }
@@ -207,30 +179,22 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
   return false;
 }
 
-void remove_remains(const fs::path& store) {
-  for (const auto& entry : fs::directory_iterator(store)) {
-    if (is_remains(entry.path().filename().string())) fs::remove(entry.path());
-  }
-}
+enum class ShardState { kMissing, kFinished, kDamaged };
 
-// A finished shard of this very ingest, left by a run that was cut off. A damaged one is set aside
-// and made again.
-bool shard_is_finished(const fs::path& path, const std::string& identity,
-                       common::ProgressSink& progress) {
+// Of a shard file of this very ingest, left by a run that was cut off or written by another just
+// now. `fault` gets what is wrong with a damaged one.
+ShardState state_of_shard(const fs::path& path, const std::string& identity, std::string& fault) {
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) return false;
+  if (!fs::exists(path, ignored)) return ShardState::kMissing;
   try {
     const ShardReader reader(path);
     if (reader.ingest_identity() == identity) {
       reader.verify_content();
-      return true;
+      return ShardState::kFinished;
     }
   } catch (const common::Error& failure) {
-    const fs::path aside = path.string() + ".damaged";
-    fs::rename(path, aside);
-    progress.note(std::string(failure.what()) + "; kept as " + aside.filename().string() +
-                  " and made again");
-    return false;
+    fault = failure.what();
+    return ShardState::kDamaged;
   }
   throw InputError(path.string(), "belongs to other data or settings",
                    "choose another --store or remove it first");
@@ -243,46 +207,36 @@ class Ingester {
       : dataset_(dataset), store_(store), options_(options), progress_(progress) {}
 
   IngestResult run() {
-    const std::string identity = identity_of(dataset_, options_, progress_);
-    if (finished_store_there(store_, identity)) {
+    identity_ = identity_of(dataset_, options_, progress_);
+    if (finished_store_there(store_, identity_)) {
       return {IngestOutcome::kAlreadyThere, read_manifest(store_)};
     }
-    readable_ = readable_tracklets(dataset_, options_, progress_);
-    if (readable_.empty()) {
+    selection_ = select_tracklets(dataset_, options_, progress_);
+    if (selection_.tracklets.empty()) {
       throw InputError("the dataset for " + store_.string(), "has no readable tracklet");
     }
-    for (const size_t i : readable_) descriptions_.push_back(dataset_.tracklets()[i]);
-    const std::vector<ShardPlan> plans = plan_shards(descriptions_, options_);
-    std::error_code failure;
-    fs::create_directories(store_, failure);
-    if (failure) {
-      throw common::SystemError(store_.string(), "cannot be created: " + failure.message());
-    }
-    remove_remains(store_);
-    Manifest manifest = empty_manifest(identity);
+    for (const size_t i : selection_.tracklets) descriptions_.push_back(dataset_.tracklets()[i]);
+    plans_ = plan_shards(descriptions_, options_);
+    Manifest manifest = manifest_without_shards();
+    announce(manifest);
+    make_store_directory();
     progress_.begin("writing frames", "frames", manifest.frames);
-    IngestOutcome outcome = IngestOutcome::kBuilt;
-    for (const ShardPlan& plan : plans) {
-      if (shard_is_finished(store_ / plan.file, identity, progress_)) {
-        outcome = IngestOutcome::kContinued;
-        frames_done_ += plan.frames;
-        progress_.advance(frames_done_);
-      } else {
-        write_shard(plan, manifest.geometry, identity);
-      }
-      manifest.shards.push_back(record_of(plan));
-    }
+    write_all_shards(manifest.geometry);
     progress_.end();
+    for (const ShardPlan& plan : plans_) manifest.shards.push_back(record_of(plan));
     write_manifest(store_, manifest);
-    return {outcome, manifest};
+    remove_claim_files(store_);
+    return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
   }
 
  private:
-  Manifest empty_manifest(const std::string& identity) const {
+  Manifest manifest_without_shards() const {
     Manifest manifest;
     manifest.facts = dataset_.facts();
-    manifest.ingest_identity = identity;
-    manifest.geometry = geometry_of(options_, !dataset_.read_joints(readable_.front()).empty());
+    manifest.ingest_identity = identity_;
+    manifest.geometry =
+        geometry_of(options_, !dataset_.read_joints(selection_.tracklets.front()).empty());
+    manifest.whole_pixel_flow = options_.whole_pixel_flow;
     std::set<int32_t> identities;
     std::set<int16_t> cameras;
     for (const TrackletDescription& tracklet : descriptions_) {
@@ -293,19 +247,94 @@ class Ingester {
     manifest.tracklets = static_cast<int64_t>(descriptions_.size());
     manifest.identities = static_cast<int64_t>(identities.size());
     manifest.cameras = static_cast<int64_t>(cameras.size());
-    manifest.skipped_tracklets =
-        static_cast<int64_t>(dataset_.tracklets().size() - readable_.size());
+    manifest.left_out = selection_.left_out;
     return manifest;
   }
 
-  void write_shard(const ShardPlan& plan, const FrameGeometry& geometry,
-                   const std::string& identity) {
+  // What is about to be written, and whether it fits. What lies there already is not written again.
+  void announce(const Manifest& manifest) const {
+    int64_t frames_there = 0;
+    for (const ShardPlan& plan : plans_) {
+      std::error_code ignored;
+      if (fs::exists(store_ / plan.file, ignored)) frames_there += plan.frames;
+    }
+    const uint64_t whole = estimated_bytes(dataset_, options_);
+    const auto missing = static_cast<uint64_t>(
+        static_cast<double>(whole) * static_cast<double>(manifest.frames - frames_there) /
+        static_cast<double>(std::max<int64_t>(1, manifest.frames)));
+    progress_.note(
+        store_.string() + " gets " + std::to_string(manifest.tracklets) + " tracklets, " +
+        std::to_string(manifest.frames) + " frames, about " + readable_bytes(whole) + " in " +
+        std::to_string(plans_.size()) + (plans_.size() == 1 ? " shard" : " shards") +
+        (frames_there > 0 ? ", " + readable_bytes(missing) + " of it still missing; " : "; ") +
+        readable_bytes(free_bytes(store_)) + " are free");
+    require_room(store_, missing);
+  }
+
+  void make_store_directory() const {
+    std::error_code failure;
+    fs::create_directories(store_, failure);
+    if (failure) {
+      throw common::SystemError(store_.string(), "cannot be created: " + failure.message());
+    }
+    common::remove_stale_temporaries(store_ / kManifestName);
+    for (const ShardPlan& plan : plans_) common::remove_stale_temporaries(store_ / plan.file);
+  }
+
+  // Passes over the shards that are not finished until none is left: those that nobody else writes
+  // are written here, the others are looked at again later.
+  void write_all_shards(const FrameGeometry& geometry) {
+    std::vector<const ShardPlan*> open;
+    for (const ShardPlan& plan : plans_) open.push_back(&plan);
+    bool first_pass = true;
+    while (!open.empty()) {
+      const size_t before = open.size();
+      const auto done = [&](const ShardPlan* plan) { return finish_shard(*plan, geometry); };
+      open.erase(std::remove_if(open.begin(), open.end(), done), open.end());
+      if (first_pass && !open.empty()) {
+        progress_.note(std::to_string(open.size()) + " shards of " + store_.string() +
+                       " are being written by another ingest; waiting for them");
+      }
+      first_pass = false;
+      if (open.size() == before) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+
+  // False while another process is writing it.
+  bool finish_shard(const ShardPlan& plan, const FrameGeometry& geometry) {
+    const fs::path path = store_ / plan.file;
+    std::string fault;
+    ShardState state = state_of_shard(path, identity_, fault);
+    if (state != ShardState::kFinished) {
+      const std::optional<ShardClaim> claim = ShardClaim::attempt(path);
+      if (!claim) return false;
+      // It may have been finished between the look and the claim.
+      state = state_of_shard(path, identity_, fault);
+      if (state == ShardState::kDamaged) set_aside(path, fault);
+      if (state != ShardState::kFinished) {
+        write_shard(plan, geometry);
+        return true;
+      }
+    }
+    continued_ = true;
+    frames_done_ += plan.frames;
+    progress_.advance(frames_done_);
+    return true;
+  }
+
+  void set_aside(const fs::path& path, const std::string& fault) const {
+    const fs::path aside = path.string() + ".damaged";
+    fs::rename(path, aside);
+    progress_.note(fault + "; kept as " + aside.filename().string() + " and made again");
+  }
+
+  void write_shard(const ShardPlan& plan, const FrameGeometry& geometry) {
     ShardWriter writer(store_ / plan.file, geometry, static_cast<int64_t>(plan.last - plan.first),
-                       plan.frames, identity);
+                       plan.frames, identity_);
     ordered_parallel(
         plan.last - plan.first, options_.jobs,
         [&](size_t i) {
-          return encode_tracklet(dataset_, readable_[plan.first + i], options_,
+          return encode_tracklet(dataset_, selection_.tracklets[plan.first + i], options_,
                                  geometry.has_joints);
         },
         [&](size_t, const EncodedTracklet& tracklet) {
@@ -328,9 +357,12 @@ class Ingester {
   const fs::path store_;
   const IngestOptions& options_;
   common::ProgressSink& progress_;
-  std::vector<size_t> readable_;
-  std::vector<TrackletDescription> descriptions_;
+  std::string identity_;
+  Selection selection_;
+  std::vector<TrackletDescription> descriptions_;  // of the selection
+  std::vector<ShardPlan> plans_;
   int64_t frames_done_ = 0;
+  bool continued_ = false;
 };
 
 }  // namespace

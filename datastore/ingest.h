@@ -12,8 +12,6 @@
 
 namespace muster::datastore {
 
-enum class OnError { kFail, kSkipTracklet };
-
 struct IngestOptions {
   int frame_height = 128, frame_width = 64;  // pixels; pictures of another size are resampled
   FrameEncoding encoding = FrameEncoding::kJpeg;
@@ -21,6 +19,8 @@ struct IngestOptions {
   uint64_t shard_bytes = uint64_t{1} << 30;  // payload aimed at; a tracklet is never divided
   int jobs = 1;                              // threads; changes no byte of the result
   OnError on_error = OnError::kFail;
+  // As McLaughlin's preprocessing stored it: each vector rounded before it is resampled.
+  bool whole_pixel_flow = false;
 };
 
 enum class IngestOutcome { kBuilt, kContinued, kAlreadyThere };
@@ -31,8 +31,10 @@ struct IngestResult {
 };
 
 // Safe to run again: finished shards of the same dataset and options are kept, a finished store is
-// left alone. Throws InputError if `store` holds a store of other data or options, or anything
-// else; if a frame cannot be read and on_error is kFail; SystemError if the disk fails. What stood
+// left alone. Safe to run several times at once, also on several machines: each writes the shards
+// that nobody else is writing, and all return when the store is finished. Throws InputError if
+// `store` holds a store of other data or options, or anything else; if it would not fit on the
+// disk; if a frame cannot be read and on_error is kFail; SystemError if the disk fails. What stood
 // there stays.
 IngestResult ingest(const DatasetReader& dataset, const std::filesystem::path& store,
                     const IngestOptions& options, common::ProgressSink& progress);

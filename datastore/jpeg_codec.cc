@@ -9,6 +9,9 @@
 namespace muster::datastore {
 namespace {
 
+// More than any camera's picture has; a damaged header must not ask for gigabytes.
+constexpr int64_t kMostPixels = int64_t{1} << 27;
+
 struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
@@ -59,6 +62,12 @@ Image decoded_jpeg(const uint8_t* bytes, size_t count, const std::string& object
   if (tjDecompressHeader3(decompressor().get(), bytes, count, &image.width, &image.height,
                           &subsampling, &colour_space) != 0) {
     refuse_picture(object, "is not a JPEG picture");
+  }
+  if (int64_t{image.height} * image.width > kMostPixels) {
+    throw common::InputError(object,
+                             "claims to have " + std::to_string(image.height) + "x" +
+                                 std::to_string(image.width) + " pixels",
+                             "scale it down or remove it");
   }
   image.rgb.resize(static_cast<size_t>(image.height) * image.width * 3);
   if (tjDecompress2(decompressor().get(), bytes, count, image.rgb.data(), image.width, 0,

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kManifestVersion = 1;
+constexpr int kManifestVersion = 2;
 // The body is everything before this text; the checksum follows it, then kTail.
 constexpr char kChecksumKey[] = ",\n\"checksum\": \"";
 constexpr char kTail[] = "\"\n}\n";
@@ -34,6 +34,10 @@ json to_json(const ShardRecord& shard) {
 json to_json(const Manifest& m) {
   json shards = json::array();
   for (const ShardRecord& shard : m.shards) shards.push_back(to_json(shard));
+  json left_out = json::array();
+  for (const LeftOut& thing : m.left_out) {
+    left_out.push_back({{"name", thing.name}, {"reason", thing.reason}});
+  }
   return {{"format_version", kManifestVersion},
           {"layout", m.facts.layout},
           {"synthetic", m.facts.synthetic},
@@ -44,12 +48,15 @@ json to_json(const Manifest& m) {
           {"flow_height", m.geometry.flow_height},
           {"flow_width", m.geometry.flow_width},
           {"encoding", encoding_name(m.geometry.encoding)},
+          {"whole_pixel_flow", m.whole_pixel_flow},
           {"joints", m.geometry.has_joints},
           {"tracklets", m.tracklets},
           {"frames", m.frames},
           {"identities", m.identities},
           {"cameras", m.cameras},
-          {"skipped_tracklets", m.skipped_tracklets},
+          {"left_out", left_out},
+          {"test_identities", m.facts.test_identities},
+          {"split_identities", m.facts.split_identities},
           {"shards", shards}};
 }
 
@@ -77,11 +84,16 @@ Manifest manifest_from_json(const json& value) {
   value.at("flow_width").get_to(m.geometry.flow_width);
   m.geometry.encoding = value.at("encoding") == "jpeg" ? FrameEncoding::kJpeg : FrameEncoding::kRaw;
   value.at("joints").get_to(m.geometry.has_joints);
+  value.at("whole_pixel_flow").get_to(m.whole_pixel_flow);
   value.at("tracklets").get_to(m.tracklets);
   value.at("frames").get_to(m.frames);
   value.at("identities").get_to(m.identities);
   value.at("cameras").get_to(m.cameras);
-  value.at("skipped_tracklets").get_to(m.skipped_tracklets);
+  for (const json& thing : value.at("left_out")) {
+    m.left_out.push_back({thing.at("name"), thing.at("reason")});
+  }
+  value.at("test_identities").get_to(m.facts.test_identities);
+  value.at("split_identities").get_to(m.facts.split_identities);
   for (const json& shard : value.at("shards")) m.shards.push_back(shard_from_json(shard));
   return m;
 }

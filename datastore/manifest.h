@@ -26,9 +26,10 @@ struct ShardRecord {
 struct Manifest {
   DatasetFacts facts;
   FrameGeometry geometry;
-  std::string ingest_identity;  // SHA-256 over settings and sources
+  bool whole_pixel_flow = false;  // rounded as the original preprocessing did
+  std::string ingest_identity;    // SHA-256 over settings and sources
   int64_t tracklets = 0, frames = 0, identities = 0, cameras = 0;
-  int64_t skipped_tracklets = 0;  // left out under --on-error skip
+  std::vector<LeftOut> left_out;  // under --on-error skip, with the reason
   std::vector<ShardRecord> shards;
 };
 

@@ -167,6 +167,10 @@ FlowField lucas_kanade_flow(const Image& previous, const Image& current, double 
   return flow;
 }
 
+void round_to_whole_pixels(FlowField& flow) {
+  for (float& value : flow.vectors) value = std::clamp(std::round(value), -127.0f, 128.0f);
+}
+
 std::vector<int8_t> quantised_flow(const FlowField& flow, int out_height, int out_width) {
   MUSTER_REQUIRE(std::min(out_height, out_width), >=, 1);
   MUSTER_REQUIRE(flow.vectors.size(), ==, size_t(flow.height) * flow.width * 2);

@@ -36,6 +36,9 @@ constexpr double kNoiseReductionThreshold = 0.0039;
 FlowField lucas_kanade_flow(const Image& previous, const Image& current,
                             double noise_threshold = kNoiseReductionThreshold);
 
+// The original preprocessing's rounding: whole pixels, clamped to -127 .. 128.
+void round_to_whole_pixels(FlowField& flow);
+
 // Means over areas of [out_height, out_width] cells (linear interpolation where that enlarges),
 // then round(v / kFlowPixelsPerCount) clamped to -127 .. 127. Values stay in pixels of the frame
 // that the flow was computed on. Returns [out_height, out_width, 2].

@@ -27,15 +27,17 @@ bool is_jpeg(const std::string& bytes) { return bytes.compare(0, 3, "\xFF\xD8\xF
 
 }  // namespace
 
-Image read_picture(const std::filesystem::path& path) {
+Image read_picture(const std::filesystem::path& path) { return read_source_frame(path).image; }
+
+SourceFrame read_source_frame(const std::filesystem::path& path) {
   const std::string bytes = common::read_file(path);
   if (bytes.empty()) throw InputError(path.string(), "is empty", "fetch the picture again");
   if (!ends_whole(bytes)) {
     throw InputError(path.string(), "is truncated", "fetch the picture again");
   }
   if (is_jpeg(bytes)) {
-    return decoded_jpeg(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
-                        path.string());
+    const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
+    return {decoded_jpeg(begin, bytes.size(), path.string()), {begin, begin + bytes.size()}};
   }
   cv::Mat decoded;
   try {
@@ -52,7 +54,7 @@ Image read_picture(const std::filesystem::path& path) {
   image.rgb.resize(decoded.total() * 3);
   cv::Mat target(decoded.rows, decoded.cols, CV_8UC3, image.rgb.data());
   cv::cvtColor(decoded, target, cv::COLOR_BGR2RGB);
-  return image;
+  return {std::move(image), {}};
 }
 
 void write_picture(const std::filesystem::path& path, const Image& image) {

@@ -1,4 +1,4 @@
-// Picture files on disk, and the resampling that ingest applies.
+// Picture files on disk.
 #pragma once
 
 #include <filesystem>
@@ -10,6 +10,9 @@ namespace muster::datastore {
 // PNG, JPEG, BMP... to RGB. Throws InputError naming the file if it is missing, truncated or no
 // picture.
 Image read_picture(const std::filesystem::path& path);
+
+// The same, and the file itself where it is a JPEG.
+SourceFrame read_source_frame(const std::filesystem::path& path);
 
 // By the extension of `path`. Throws SystemError naming the file when it cannot be written whole.
 void write_picture(const std::filesystem::path& path, const Image& image);

@@ -6,19 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "datastore/tracklet_role.h"
 #include "datastore/tracklet_store.h"
 
 namespace muster::datastore {
-
-// Bits of a tracklet's role, as they stand in feature files.
-enum Role : int32_t {
-  kRoleNone = 0,
-  kRoleQuery = 1,
-  kRoleGallery = 2,
-  kRoleDistractor = 4,
-  kRoleJunk = 8,
-  kRoleTrain = 16,
-};
 
 struct ProtocolOptions {
   std::string name;         // empty: what the layout uses

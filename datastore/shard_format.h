@@ -1,11 +1,11 @@
-// Names and constants of a shard file, version 1; docs/formats/shard.md is the specification.
+// Names and constants of a shard file, version 1.1; docs/formats/shard.md is the specification.
 #pragma once
 
 #include <cstdint>
 
 namespace muster::datastore {
 
-constexpr char kShardFormatVersion[] = "1.0";
+constexpr char kShardFormatVersion[] = "1.1";
 constexpr char kFramesJpeg[] = "/frames/jpeg";
 constexpr char kFramesJpegOffset[] = "/frames/jpeg_offset";
 constexpr char kFramesRgb[] = "/frames/rgb";
@@ -18,6 +18,7 @@ constexpr char kTrackletLength[] = "/tracklets/length";
 constexpr char kTrackletIdentity[] = "/tracklets/identity";
 constexpr char kTrackletCamera[] = "/tracklets/camera";
 constexpr char kTrackletSequence[] = "/tracklets/sequence";
+constexpr char kTrackletRole[] = "/tracklets/role";  // since 1.1
 
 // Pixels per frame that one count of int8 flow stands for.
 constexpr double kFlowPixelsPerCount = 20.0 / 127.0;

@@ -11,6 +11,7 @@
 #include "common/sha256.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/jpeg_codec.h"
+#include "datastore/tracklet_role.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -85,6 +86,11 @@ void ShardReader::State::open_datasets() {
   column(columns.identity, kTrackletIdentity, H5T_NATIVE_INT32);
   column(columns.camera, kTrackletCamera, H5T_NATIVE_INT16);
   column(columns.sequence, kTrackletSequence, H5T_NATIVE_INT32);
+  if (has_dataset(file, kTrackletRole)) {
+    column(columns.role, kTrackletRole, H5T_NATIVE_INT32);
+  } else {
+    columns.role.assign(columns.start.size(), kRoleNone);
+  }
   column(crc, kFramesCrc, H5T_NATIVE_UINT32);
   geometry.height = static_cast<int>(read_integer_attribute(file, "height", path));
   geometry.width = static_cast<int>(read_integer_attribute(file, "width", path));
@@ -122,7 +128,8 @@ void ShardReader::State::check_consistency() const {
   };
   const size_t tracklets = columns.start.size(), count = crc.size();
   demand(columns.length.size() == tracklets && columns.identity.size() == tracklets &&
-             columns.camera.size() == tracklets && columns.sequence.size() == tracklets,
+             columns.camera.size() == tracklets && columns.sequence.size() == tracklets &&
+             columns.role.size() == tracklets,
          "tracklet columns differ in length");
   for (size_t i = 0; i < tracklets; ++i) {
     demand(columns.start[i] <= count && columns.length[i] <= count - columns.start[i],
@@ -271,6 +278,7 @@ std::string content_uuid(const ShardColumns& columns, const std::vector<uint32_t
   add(columns.identity);
   add(columns.camera);
   add(columns.sequence);
+  add(columns.role);
   hash.update(&joints_crc, sizeof(joints_crc));
   hash.update(ingest_identity);
   const std::string digest = hash.finish();

@@ -21,6 +21,7 @@ struct ShardColumns {
   std::vector<int32_t> identity;
   std::vector<int16_t> camera;
   std::vector<int32_t> sequence;
+  std::vector<int32_t> role;
 };
 
 // Frames are rows of the shard, 0-based. Const members may be called from several threads. Every

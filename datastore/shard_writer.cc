@@ -155,6 +155,7 @@ void ShardWriter::append(const EncodedTracklet& tracklet) {
   s.columns.identity.push_back(tracklet.description.identity);
   s.columns.camera.push_back(tracklet.description.camera);
   s.columns.sequence.push_back(tracklet.description.sequence);
+  s.columns.role.push_back(tracklet.description.role);
   if (s.geometry.has_joints) {
     MUSTER_REQUIRE(tracklet.joints.size(), ==, tracklet.frames.size() * kJointCount);
     write_rows(s.joints, H5T_NATIVE_FLOAT, static_cast<hsize_t>(s.frames),
@@ -184,6 +185,7 @@ void ShardWriter::State::write_columns() {
   column(kTrackletIdentity, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.identity);
   column(kTrackletCamera, H5T_STD_I16LE, H5T_NATIVE_INT16, columns.camera);
   column(kTrackletSequence, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.sequence);
+  column(kTrackletRole, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.role);
 }
 
 std::string ShardWriter::publish() {

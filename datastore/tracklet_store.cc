@@ -32,7 +32,7 @@ TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_uniqu
     const ShardColumns& columns = shard->columns();
     for (size_t i = 0; i < columns.start.size(); ++i) {
       s.tracklets.push_back({columns.identity[i], columns.camera[i], columns.sequence[i],
-                             static_cast<int32_t>(columns.length[i]),
+                             static_cast<int32_t>(columns.length[i]), columns.role[i],
                              static_cast<int32_t>(s.shards.size()),
                              static_cast<int64_t>(columns.start[i])});
     }

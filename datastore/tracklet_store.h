@@ -17,6 +17,7 @@ struct StoredTracklet {
   int16_t camera = 0;
   int32_t sequence = 0;
   int32_t length = 0;  // frames
+  int32_t role = 0;    // Role bits of the dataset's own fixed split
   int32_t shard = 0;
   int64_t first_frame = 0;  // row in the shard
 };

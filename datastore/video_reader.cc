@@ -163,20 +163,25 @@ class VideoReader : public DatasetReader {
   }
 
   DatasetFacts facts() const override {
-    return {"video", false,
+    return {"video",
+            false,
             "People found and tracked in " + video_.filename().string() + " (" +
                 std::to_string(frames_) + " frames): identities are tracks, not labelled people; " +
-                "camera 1 is a track's early half, camera 2 its late half."};
+                "camera 1 is a track's early half, camera 2 its late half.",
+            {},
+            {}};
   }
   const std::vector<TrackletDescription>& tracklets() const override { return descriptions_; }
-  Image read_frame(size_t tracklet, int64_t frame) const override {
+  SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
     MUSTER_REQUIRE(tracklet, <, tracklets_.size());
     MUSTER_REQUIRE(frame, >=, 0);
     MUSTER_REQUIRE(frame, <, descriptions_[tracklet].frames);
-    return tracklets_[tracklet].crops[static_cast<size_t>(frame)];
+    return {tracklets_[tracklet].crops[static_cast<size_t>(frame)], {}};
   }
   std::vector<Joint> read_joints(size_t) const override { return {}; }
-  std::vector<std::filesystem::path> sources() const override { return {video_}; }
+  size_t source_count() const override { return 1; }
+  std::filesystem::path source(size_t) const override { return video_; }
+  const std::vector<LeftOut>& left_out() const override { return left_out_; }
 
  private:
   void cut_halves(const std::vector<Track>& tracks) {
@@ -191,7 +196,8 @@ class VideoReader : public DatasetReader {
         tracklets_.push_back({index, camera == 1 ? first : first + length - half, {}});
         descriptions_.push_back(
             {identity, camera, 0, half,
-             "person_" + std::to_string(identity) + (camera == 1 ? "/early_half" : "/late_half")});
+             "person_" + std::to_string(identity) + (camera == 1 ? "/early_half" : "/late_half"),
+             kRoleNone});
       }
     }
   }
@@ -242,6 +248,7 @@ class VideoReader : public DatasetReader {
   int64_t frames_ = 0;  // decoded
   std::vector<Tracklet> tracklets_;
   std::vector<TrackletDescription> descriptions_;
+  std::vector<LeftOut> left_out_;
 };
 
 }  // namespace

@@ -58,8 +58,8 @@ datastore::IngestOptions ingest_options(const CommandLine& line,
   options.jobs = static_cast<int>(line.integer("jobs", 0, 1024));
   if (options.jobs == 0) options.jobs = usable_cores();
   options.shard_bytes = static_cast<uint64_t>(line.integer("shard-mib", 1, 1 << 20)) << 20;
-  options.on_error = choice<OnError>(line, "on-error",
-                                     {{"fail", OnError::kFail}, {"skip", OnError::kSkipTracklet}});
+  options.on_error =
+      choice<OnError>(line, "on-error", {{"fail", OnError::kFail}, {"skip", OnError::kSkip}});
   return options;
 }
 
@@ -105,6 +105,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
   dataset_options.frame_height = options.frame_height;
   dataset_options.frame_width = options.frame_width;
   dataset_options.jobs = options.jobs;
+  dataset_options.on_error = options.on_error;
   const auto dataset = layout.open(input, dataset_options, *progress);
   const datastore::IngestResult result = datastore::ingest(*dataset, store, options, *progress);
   const datastore::Manifest& manifest = result.manifest;
@@ -112,11 +113,16 @@ int run_ingest(const std::vector<std::string>& arguments) {
             << " tracklets of " << manifest.identities << " identities, " << manifest.frames
             << " frames in " << manifest.shards.size()
             << (manifest.shards.size() == 1 ? " shard" : " shards");
-  if (manifest.skipped_tracklets > 0) {
-    std::cerr << ", " << manifest.skipped_tracklets << " unreadable tracklets left out";
+  if (!manifest.left_out.empty()) {
+    std::cerr << ", " << manifest.left_out.size()
+              << " unreadable things left out, listed in manifest.json";
   }
   std::cerr << "\n";
   if (line.has("json")) {
+    nlohmann::json left_out = nlohmann::json::array();
+    for (const auto& thing : manifest.left_out) {
+      left_out.push_back({{"name", thing.name}, {"reason", thing.reason}});
+    }
     std::cout << json_line(nlohmann::json{{"store", store},
                                           {"outcome", outcome_phrase(result.outcome)},
                                           {"tracklets", manifest.tracklets},
@@ -124,7 +130,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
                                           {"frames", manifest.frames},
                                           {"cameras", manifest.cameras},
                                           {"shards", manifest.shards.size()},
-                                          {"skipped_tracklets", manifest.skipped_tracklets}});
+                                          {"left_out", left_out}});
   }
   return 0;
 }

@@ -48,7 +48,7 @@ TEST(IngestTest, BuildsAStoreOfTheWholeDataset) {
   EXPECT_EQ(result.manifest.frames, 24);
   EXPECT_EQ(result.manifest.identities, 3);
   EXPECT_EQ(result.manifest.cameras, 2);
-  EXPECT_EQ(result.manifest.skipped_tracklets, 0);
+  EXPECT_TRUE(result.manifest.left_out.empty());
   EXPECT_TRUE(verify_store(directory / "store", VerifyDepth::kSha256).empty());
 }
 
@@ -90,7 +90,7 @@ TEST(IngestTest, RawFramesOfTheSameSizeAreExactlyThePixels) {
   for (size_t i = 0; i < store.tracklets().size(); ++i) {
     for (int64_t frame = 0; frame < 3; ++frame) {
       EXPECT_EQ(store.read_image(store.tracklets()[i], frame).rgb,
-                dataset.read_frame(i, frame).rgb);
+                dataset.read_frame(i, frame).image.rgb);
     }
   }
 }
@@ -102,7 +102,7 @@ TEST(IngestTest, JpegFramesAreCloseToThePixels) {
   const TrackletStore store(directory / "store");
   for (size_t i = 0; i < store.tracklets().size(); ++i) {
     const Image stored = store.read_image(store.tracklets()[i], 2);
-    const Image source = dataset.read_frame(i, 2);
+    const Image source = dataset.read_frame(i, 2).image;
     ASSERT_EQ(stored.rgb.size(), source.rgb.size());
     double sum = 0;
     for (size_t k = 0; k < source.rgb.size(); ++k) {
@@ -119,7 +119,7 @@ TEST(IngestTest, LargerPicturesAreAveragedDown) {
   build_store(dataset, directory / "store");
   const TrackletStore store(directory / "store");
   const Image stored = store.read_image(store.tracklets()[0], 0);
-  const Image source = dataset.read_frame(0, 0);
+  const Image source = dataset.read_frame(0, 0).image;
   for (int y = 0; y < 24; ++y) {
     for (int x = 0; x < 16; ++x) {
       int sum = 0;
@@ -148,9 +148,10 @@ TEST(IngestTest, FlowIsTheMotionFromThePreviousFrame) {
   const FakeDataset dataset = two_camera_dataset(2, 3);
   build_store(dataset, directory / "store");
   const TrackletStore store(directory / "store");
-  EXPECT_EQ(
-      store.read_flow(store.tracklets()[3], 2),
-      quantised_flow(lucas_kanade_flow(dataset.read_frame(3, 1), dataset.read_frame(3, 2)), 12, 8));
+  EXPECT_EQ(store.read_flow(store.tracklets()[3], 2),
+            quantised_flow(
+                lucas_kanade_flow(dataset.read_frame(3, 1).image, dataset.read_frame(3, 2).image),
+                12, 8));
 }
 
 TEST(IngestTest, WithoutFlowTheStoreHasNone) {
@@ -289,13 +290,31 @@ TEST_F(CutOffIngestTest, LeavesFinishedShardsUntouched) {
   EXPECT_EQ(fs::last_write_time(store() / "shard-00000.h5"), written);
 }
 
+// As temporary_name_beside, but by a process that is gone.
+fs::path name_of_dead_writer(const fs::path& path) {
+  const pid_t child = ::fork();
+  if (child == 0) std::_Exit(0);
+  ::waitpid(child, nullptr, 0);
+  std::string name = common::temporary_name_beside(path).string();
+  const std::string own = "." + std::to_string(::getpid()) + ".";
+  return name.replace(name.rfind(own), own.size(), "." + std::to_string(child) + ".");
+}
+
+TEST_F(CutOffIngestTest, LeavesWhatALivingWriterIsWriting) {
+  const fs::path living = common::temporary_name_beside(store() / "shard-00002.h5");
+  fs::rename(store() / "shard-00002.h5", living);
+  EXPECT_EQ(build_store(dataset_, store(), several_shards()).outcome, IngestOutcome::kContinued);
+  EXPECT_TRUE(fs::remove(living));
+  EXPECT_TRUE(store_bytes(store()) == whole_);
+}
+
 TEST_F(CutOffIngestTest, RemovesAHalfWrittenShard) {
-  fs::rename(store() / "shard-00002.h5", common::temporary_name_beside(store() / "shard-00002.h5"));
+  fs::rename(store() / "shard-00002.h5", name_of_dead_writer(store() / "shard-00002.h5"));
   expect_continued();
 }
 
 TEST_F(CutOffIngestTest, IsContinuedWhenItDiedWhileWritingTheManifest) {
-  std::ofstream(common::temporary_name_beside(store() / "manifest.json")) << "{ \"cameras\"";
+  std::ofstream(name_of_dead_writer(store() / "manifest.json")) << "{ \"cameras\"";
   expect_continued();
 }
 
@@ -445,16 +464,17 @@ TEST(UnreadableFrameTest, LeavesOutThatTrackletWhenAsked) {
   FakeDataset dataset = two_camera_dataset(2, 3);
   dataset.break_frame(1, 2);
   IngestOptions options = small_options();
-  options.on_error = OnError::kSkipTracklet;
+  options.on_error = OnError::kSkip;
   const Manifest manifest = build_store(dataset, directory / "store", options).manifest;
-  EXPECT_EQ(manifest.skipped_tracklets, 1);
+  ASSERT_EQ(manifest.left_out.size(), 1u);
   EXPECT_EQ(manifest.frames, 9);
   const TrackletStore store(directory / "store");
   ASSERT_EQ(store.tracklets().size(), 3u);
   const size_t kept[] = {0, 2, 3};
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(store.tracklets()[i].identity, dataset.tracklets()[kept[i]].identity);
-    EXPECT_EQ(store.read_image(store.tracklets()[i], 1).rgb, dataset.read_frame(kept[i], 1).rgb);
+    EXPECT_EQ(store.read_image(store.tracklets()[i], 1).rgb,
+              dataset.read_frame(kept[i], 1).image.rgb);
   }
 }
 
@@ -463,10 +483,10 @@ TEST(UnreadableFrameTest, TellsWhichTrackletWasLeftOut) {
   FakeDataset dataset = two_camera_dataset(2, 3);
   dataset.break_frame(1, 2);
   IngestOptions options = small_options();
-  options.on_error = OnError::kSkipTracklet;
+  options.on_error = OnError::kSkip;
   NoteKeeper progress;
   ingest(dataset, directory / "store", options, progress);
-  ASSERT_EQ(progress.notes.size(), 1u);
+  ASSERT_FALSE(progress.notes.empty());
   EXPECT_TRUE(contains(progress.notes[0], dataset.tracklets()[1].name)) << progress.notes[0];
 }
 
@@ -476,34 +496,40 @@ TEST(UnreadableFrameTest, NothingReadableIsAnInputError) {
   dataset.add(1, 1, 1);
   dataset.break_frame(0, 0);
   IngestOptions options = small_options();
-  options.on_error = OnError::kSkipTracklet;
+  options.on_error = OnError::kSkip;
   EXPECT_THROW(build_store(dataset, directory / "store", options), InputError);
 }
 
-// A disk of 64 KiB until grow(): a mounted one where the user may, else a limit on every file's
+// A disk of 2 MiB that can fill up: a mounted one where the user may, else a limit on every file's
 // size.
 class SmallDisk {
  public:
   explicit SmallDisk(const fs::path& place) : place_(place.string()) {
     fs::create_directories(place);
-    mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, "size=64k") == 0;
-    if (mounted_) return;
+    mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, "size=2m") == 0;
     old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
     ::getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit{40 << 10, old_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
   }
   ~SmallDisk() {
     grow();
+    std::signal(SIGXFSZ, old_handler_);
     if (mounted_) ::umount2(place_.c_str(), MNT_DETACH);
   }
-  void grow() {
-    if (mounted_) {
-      ::mount("tmpfs", place_.c_str(), "tmpfs", MS_REMOUNT, "size=64m");
-    } else {
-      ::setrlimit(RLIMIT_FSIZE, &old_);
-      std::signal(SIGXFSZ, old_handler_);
+  // Somebody else's file takes what is left, but for 40 KiB.
+  void fill() const {
+    if (!mounted_) {
+      const rlimit limit{40 << 10, old_.rlim_max};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      return;
     }
+    std::ofstream other(place_ + "/other");
+    const uint64_t free = fs::space(place_).available;
+    other << std::string(free > (40 << 10) ? free - (40 << 10) : 0, 'x');
+  }
+  void grow() {
+    std::error_code ignored;
+    fs::remove(place_ + "/other", ignored);
+    ::setrlimit(RLIMIT_FSIZE, &old_);
   }
 
  private:
@@ -520,7 +546,10 @@ class FullDiskDeathTest : public testing::TestWithParam<FrameEncoding> {
  protected:
   static constexpr int kSystemError = 7, kSuccess = 8, kOther = 9;
 
-  FullDiskDeathTest() : disk_(directory_ / "disk"), dataset_(two_camera_dataset(20, 4)) {}
+  // The disk fills up while the first shard is written: some tracklets have been read by then.
+  FullDiskDeathTest() : disk_(directory_ / "disk"), dataset_(two_camera_dataset(40, 8)) {
+    dataset_.when_read(11, [this] { disk_.fill(); });
+  }
   fs::path store() const { return directory_ / "disk/store"; }
   fs::path message_file() const { return directory_ / "message"; }
   // The exit code of a process that ingests and then calls `end`; minus the signal that killed it.
@@ -548,6 +577,15 @@ class FullDiskDeathTest : public testing::TestWithParam<FrameEncoding> {
   FakeDataset dataset_;
 };
 
+TEST_P(FullDiskDeathTest, IsNoticedBeforeTheStartWhereItIsFullAlready) {
+  disk_.fill();
+  if (fs::space(directory_ / "disk").available > (1 << 20)) GTEST_SKIP() << "cannot mount a disk";
+  const std::string text =
+      failure_text<InputError>([&] { build_store(dataset_, store(), small_options(GetParam())); });
+  EXPECT_TRUE(contains(text, store().string())) << text;
+  EXPECT_FALSE(fs::exists(store()));
+}
+
 TEST_P(FullDiskDeathTest, IsASystemErrorThatNamesTheShard) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   const std::string text = common::read_file(message_file());
@@ -562,6 +600,7 @@ TEST_P(FullDiskDeathTest, LeavesNeitherManifestNorHalfWrittenFile) {
 TEST_P(FullDiskDeathTest, TheSameCommandFinishesOnceThereIsRoom) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   disk_.grow();
+  dataset_.when_read(11, [] {});
   EXPECT_EQ(build_store(dataset_, store(), small_options(GetParam())).outcome,
             IngestOutcome::kBuilt);
   EXPECT_TRUE(verify_store(store(), VerifyDepth::kSha256).empty());

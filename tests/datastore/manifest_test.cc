@@ -18,11 +18,14 @@ using common::TestDirectory;
 
 Manifest example() {
   Manifest manifest;
-  manifest.facts = {"ilids-vid", true, "a \"quoted\" origin, é"};
+  manifest.facts = {"ilids-vid", true, "a \"quoted\" origin, é", {}, {}};
   manifest.geometry = {128, 64, 60, 44, true, FrameEncoding::kJpeg};
   manifest.ingest_identity = std::string(64, 'e');
   manifest.tracklets = 12, manifest.frames = 340, manifest.identities = 6, manifest.cameras = 2;
-  manifest.skipped_tracklets = 3;
+  manifest.left_out = {{"cam_a/person_0007", "is truncated"}};
+  manifest.facts.test_identities = {{2, 5}, {1, 5}};
+  manifest.facts.split_identities = {1, 2, 5, 9};
+  manifest.whole_pixel_flow = true;
   manifest.shards.push_back(
       {"shard-00000.h5", 1234567890123, "u-1", "s-1", {0xFFFFFFFFu, 7}, 8, 200});
   manifest.shards.push_back({"shard-00001.h5", 5, "u-2", "s-2", {}, 4, 140});
@@ -61,7 +64,12 @@ TEST(ManifestTest, CountsComeBack) {
   EXPECT_EQ(read.frames, 340);
   EXPECT_EQ(read.identities, 6);
   EXPECT_EQ(read.cameras, 2);
-  EXPECT_EQ(read.skipped_tracklets, 3);
+  ASSERT_EQ(read.left_out.size(), 1u);
+  EXPECT_EQ(read.left_out[0].name, "cam_a/person_0007");
+  EXPECT_EQ(read.left_out[0].reason, "is truncated");
+  EXPECT_EQ(read.facts.test_identities, (std::vector<std::vector<int32_t>>{{2, 5}, {1, 5}}));
+  EXPECT_EQ(read.facts.split_identities, (std::vector<int32_t>{1, 2, 5, 9}));
+  EXPECT_TRUE(read.whole_pixel_flow);
 }
 
 TEST(ManifestTest, ShardsComeBackInOrder) {
@@ -154,15 +162,15 @@ void write_with_checksum(const fs::path& store, const std::string& body) {
 
 TEST(ManifestTest, AnotherVersionIsRefusedByItsNumber) {
   const TestDirectory directory;
-  write_with_checksum(directory.path(), "{\n \"format_version\": 2");
+  write_with_checksum(directory.path(), "{\n \"format_version\": 3");
   const std::string text = failure_text<InputError>([&] { read_manifest(directory.path()); });
   EXPECT_TRUE(contains(text, "manifest.json")) << text;
-  EXPECT_TRUE(contains(text, "version 2")) << text;
+  EXPECT_TRUE(contains(text, "version 3")) << text;
 }
 
 TEST(ManifestTest, AMissingFieldIsAnInputErrorThatNamesTheFile) {
   const TestDirectory directory;
-  write_with_checksum(directory.path(), "{\n \"format_version\": 1");
+  write_with_checksum(directory.path(), "{\n \"format_version\": 2");
   const std::string text = failure_text<InputError>([&] { read_manifest(directory.path()); });
   EXPECT_TRUE(contains(text, "manifest.json")) << text;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -47,10 +48,15 @@ class FakeDataset : public DatasetReader {
 
   void add(int32_t identity, int16_t camera, int64_t frames, int32_t sequence = 0) {
     std::string name = "camera" + std::to_string(camera) + "/person" + std::to_string(identity);
-    tracklets_.push_back({identity, camera, sequence, frames, std::move(name)});
+    tracklets_.push_back({identity, camera, sequence, frames, std::move(name), kRoleNone});
   }
   // That frame cannot be decoded.
   void break_frame(size_t tracklet, int64_t frame) { broken_.insert({tracklet, frame}); }
+  // Calls `action` whenever a frame of that tracklet is read.
+  void when_read(size_t tracklet, std::function<void()> action) {
+    watched_ = tracklet;
+    action_ = std::move(action);
+  }
   // Every frame of every tracklet gets joints, except those of `without`.
   void give_joints(std::set<size_t> without = {}) {
     has_joints_ = true;
@@ -66,14 +72,15 @@ class FakeDataset : public DatasetReader {
             static_cast<float>(number) / 16};
   }
 
-  DatasetFacts facts() const override { return {"prid2011", true, "waves for a test"}; }
+  DatasetFacts facts() const override { return {"prid2011", true, "waves for a test", {}, {}}; }
   const std::vector<TrackletDescription>& tracklets() const override { return tracklets_; }
-  Image read_frame(size_t tracklet, int64_t frame) const override {
+  SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
+    if (action_ && tracklet == watched_) action_();
     if (broken_.count({tracklet, frame}) > 0) {
       throw common::InputError(tracklets_[tracklet].name + "/" + std::to_string(frame) + ".png",
                                "is truncated");
     }
-    return waves(height_, width_, static_cast<int>(tracklet), static_cast<int>(frame));
+    return {waves(height_, width_, static_cast<int>(tracklet), static_cast<int>(frame)), {}};
   }
   std::vector<Joint> read_joints(size_t tracklet) const override {
     std::vector<Joint> joints;
@@ -85,15 +92,20 @@ class FakeDataset : public DatasetReader {
     }
     return joints;
   }
-  std::vector<std::filesystem::path> sources() const override { return sources_; }
+  size_t source_count() const override { return sources_.size(); }
+  std::filesystem::path source(size_t index) const override { return sources_[index]; }
+  const std::vector<LeftOut>& left_out() const override { return left_out_; }
 
  private:
   int height_, width_;
   std::vector<TrackletDescription> tracklets_;
   std::set<std::pair<size_t, int64_t>> broken_;
+  size_t watched_ = 0;
+  std::function<void()> action_;
   bool has_joints_ = false;
   std::set<size_t> without_joints_;
   std::vector<std::filesystem::path> sources_;
+  std::vector<LeftOut> left_out_;
 };
 
 // `identities` persons, each seen by cameras 1 and 2 for `frames` frames.

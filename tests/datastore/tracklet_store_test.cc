@@ -53,7 +53,7 @@ TEST_F(TrackletStoreTest, ReadsEveryFrameOfEveryTracklet) {
   for (size_t i = 0; i < store.tracklets().size(); ++i) {
     for (int64_t frame = 0; frame < 4; ++frame) {
       EXPECT_EQ(store.read_image(store.tracklets()[i], frame).rgb,
-                dataset_.read_frame(i, frame).rgb)
+                dataset_.read_frame(i, frame).image.rgb)
           << i << " " << frame;
     }
   }
@@ -75,7 +75,7 @@ TEST_F(TrackletStoreTest, SeveralThreadsReadTheSame) {
       for (int i = 0; i < 100; ++i) {
         const size_t row = (static_cast<size_t>(i) + number) % 6;
         const Image image = store.read_image(store.tracklets()[row], i % 4);
-        if (image.rgb != dataset_.read_frame(row, i % 4).rgb) ++wrong[number];
+        if (image.rgb != dataset_.read_frame(row, i % 4).image.rgb) ++wrong[number];
       }
     });
   }

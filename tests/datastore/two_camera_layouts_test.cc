@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "datastore/dataset_catalog.h"
+#include "datastore/picture_dataset.h"
 #include "datastore/picture_files.h"
-#include "datastore/sequence_folders_reader.h"
 #include "tests/datastore/small_store.h"
 
 namespace muster::datastore {
@@ -48,6 +48,17 @@ std::vector<Key> identities_and_cameras(const DatasetReader& dataset) {
   return keys;
 }
 
+using Opener = std::unique_ptr<DatasetReader>(const fs::path&, const DatasetOptions&,
+                                              common::ProgressSink&);
+
+std::unique_ptr<DatasetReader> opened(Opener* open, const fs::path& root,
+                                      OnError on_error = OnError::kFail) {
+  DatasetOptions options;
+  options.on_error = on_error;
+  common::SilentProgress progress;
+  return open(root, options, progress);
+}
+
 class PridTest : public testing::Test {
  protected:
   fs::path root() const { return directory_.path(); }
@@ -61,14 +72,14 @@ class PridTest : public testing::Test {
     write_person(person("cam_b", "person_0002"), 4, 2);
   }
   std::string refusal() const {
-    return failure_text<InputError>([&] { open_prid2011(root()); });
+    return failure_text<InputError>([&] { opened(open_prid2011, root()); });
   }
   TestDirectory directory_;
 };
 
 TEST_F(PridTest, TheSameNumberInBothCamerasIsTheSamePerson) {
   write_two_persons();
-  EXPECT_EQ(identities_and_cameras(*open_prid2011(root())),
+  EXPECT_EQ(identities_and_cameras(*opened(open_prid2011, root())),
             (std::vector<Key>{{1, 1}, {1, 2}, {2, 1}, {2, 2}}));
 }
 
@@ -80,7 +91,7 @@ TEST_F(PridTest, CameraBsPersonsAbove200AreOthersThanCameraAs) {
   write_person(person("cam_a", "person_0385"), 5, 1);
   write_person(person("cam_b", "person_0749"), 6, 1);
   std::map<int32_t, std::set<int16_t>> cameras;
-  for (const Key& key : identities_and_cameras(*open_prid2011(root()))) {
+  for (const Key& key : identities_and_cameras(*opened(open_prid2011, root()))) {
     cameras[key.first].insert(key.second);
   }
   EXPECT_EQ(cameras.size(), 5u);
@@ -91,30 +102,33 @@ TEST_F(PridTest, CameraBsPersonsAbove200AreOthersThanCameraAs) {
 
 TEST_F(PridTest, FramesComeInTheOrderOfTheirNames) {
   write_two_persons();
-  const auto dataset = open_prid2011(root());
+  const auto dataset = opened(open_prid2011, root());
   ASSERT_EQ(dataset->tracklets()[0].frames, 3);
   for (int frame = 0; frame < 3; ++frame) {
-    EXPECT_EQ(dataset->read_frame(0, frame).rgb, waves(12, 8, 1, frame + 1).rgb);
+    EXPECT_EQ(dataset->read_frame(0, frame).image.rgb, waves(12, 8, 1, frame + 1).rgb);
   }
 }
 
 TEST_F(PridTest, SaysItsLayout) {
   write_two_persons();
-  EXPECT_EQ(open_prid2011(root())->facts().layout, "prid2011");
-  EXPECT_FALSE(open_prid2011(root())->facts().synthetic);
+  EXPECT_EQ(opened(open_prid2011, root())->facts().layout, "prid2011");
+  EXPECT_FALSE(opened(open_prid2011, root())->facts().synthetic);
 }
 
 TEST_F(PridTest, OtherFilesBesideThePicturesAreNoFrames) {
   write_two_persons();
   std::ofstream(person("cam_a", "person_0001") / "Thumbs.db") << "x";
-  EXPECT_EQ(open_prid2011(root())->tracklets()[0].frames, 3);
+  EXPECT_EQ(opened(open_prid2011, root())->tracklets()[0].frames, 3);
 }
 
-TEST_F(PridTest, SourcesAreEveryPictureSorted) {
+TEST_F(PridTest, SourcesAreEveryPictureOnce) {
   write_two_persons();
-  const std::vector<fs::path> sources = open_prid2011(root())->sources();
+  const auto dataset = opened(open_prid2011, root());
+  std::set<fs::path> sources;
+  for (size_t i = 0; i < dataset->source_count(); ++i) sources.insert(dataset->source(i));
+  EXPECT_EQ(dataset->source_count(), 8u);
   EXPECT_EQ(sources.size(), 8u);
-  EXPECT_TRUE(std::is_sorted(sources.begin(), sources.end()));
+  for (const fs::path& source : sources) EXPECT_TRUE(fs::is_regular_file(source)) << source;
 }
 
 TEST_F(PridTest, AMissingCameraFolderIsNamed) {
@@ -124,7 +138,8 @@ TEST_F(PridTest, AMissingCameraFolderIsNamed) {
 }
 
 TEST_F(PridTest, AMissingRootIsNamed) {
-  const std::string text = failure_text<InputError>([&] { open_prid2011(root() / "absent"); });
+  const std::string text =
+      failure_text<InputError>([&] { opened(open_prid2011, root() / "absent"); });
   EXPECT_TRUE(contains(text, (root() / "absent").string())) << text;
 }
 
@@ -152,7 +167,7 @@ TEST_F(PridTest, ATruncatedPngIsNamed) {
   write_two_persons();
   const fs::path picture = person("cam_a", "person_0001") / "0002.png";
   fs::resize_file(picture, fs::file_size(picture) - 5);
-  const auto dataset = open_prid2011(root());
+  const auto dataset = opened(open_prid2011, root());
   const std::string text = failure_text<InputError>([&] { dataset->read_frame(0, 1); });
   EXPECT_TRUE(contains(text, picture.string())) << text;
 }
@@ -162,20 +177,20 @@ TEST_F(PridTest, ATruncatedJpegIsNamed) {
   const fs::path picture = person("cam_a", "person_0001") / "0004.jpg";
   write_picture(picture, waves(12, 8, 1, 4));
   fs::resize_file(picture, fs::file_size(picture) / 2);
-  const auto dataset = open_prid2011(root());
+  const auto dataset = opened(open_prid2011, root());
   const std::string text = failure_text<InputError>([&] { dataset->read_frame(0, 3); });
   EXPECT_TRUE(contains(text, picture.string())) << text;
 }
 
 TEST_F(PridTest, WithoutJointFilesThereAreNoJoints) {
   write_two_persons();
-  EXPECT_TRUE(open_prid2011(root())->read_joints(0).empty());
+  EXPECT_TRUE(opened(open_prid2011, root())->read_joints(0).empty());
 }
 
 TEST_F(PridTest, JointsOfATrackletComeFromItsFile) {
   write_two_persons();
   write_joints(root() / "joints/multi_shot/cam_a/person_0001.csv", 3);
-  const std::vector<Joint> joints = open_prid2011(root())->read_joints(0);
+  const std::vector<Joint> joints = opened(open_prid2011, root())->read_joints(0);
   ASSERT_EQ(joints.size(), size_t{3 * kJointCount});
   EXPECT_EQ(joints[2 * kJointCount + 5].x, 7);
   EXPECT_EQ(joints[2 * kJointCount + 5].y, 10);
@@ -185,14 +200,14 @@ TEST_F(PridTest, JointsOfATrackletComeFromItsFile) {
 TEST_F(PridTest, JointFilesAreSourcesToo) {
   write_two_persons();
   write_joints(root() / "joints/multi_shot/cam_a/person_0001.csv", 3);
-  EXPECT_EQ(open_prid2011(root())->sources().size(), 9u);
+  EXPECT_EQ(opened(open_prid2011, root())->source_count(), 9u);
 }
 
 TEST_F(PridTest, AJointFileWithARowTooFewIsNamed) {
   write_two_persons();
   const fs::path file = root() / "joints/multi_shot/cam_a/person_0001.csv";
   write_joints(file, 2);
-  const auto dataset = open_prid2011(root());
+  const auto dataset = opened(open_prid2011, root());
   const std::string text = failure_text<InputError>([&] { dataset->read_joints(0); });
   EXPECT_TRUE(contains(text, file.string())) << text;
 }
@@ -204,7 +219,7 @@ TEST_F(PridTest, AWordAmongTheJointsIsNamed) {
   std::string row = joints_row(2);
   row.replace(row.find(",0.5"), 4, ",high");
   std::ofstream(file, std::ios::app) << row;
-  const auto dataset = open_prid2011(root());
+  const auto dataset = opened(open_prid2011, root());
   const std::string text = failure_text<InputError>([&] { dataset->read_joints(0); });
   EXPECT_TRUE(contains(text, file.string())) << text;
   EXPECT_TRUE(contains(text, "high")) << text;
@@ -217,7 +232,7 @@ TEST_F(PridTest, ANumberWithALetterBehindItIsRefused) {
   std::string row = joints_row(2);
   row.replace(row.find(",0.5"), 4, ",0.5px");
   std::ofstream(file, std::ios::app) << row;
-  const auto dataset = open_prid2011(root());
+  const auto dataset = opened(open_prid2011, root());
   EXPECT_THROW(dataset->read_joints(0), InputError);
 }
 
@@ -225,7 +240,7 @@ TEST_F(PridTest, ASyntheticWorldSaysSo) {
   write_two_persons();
   std::ofstream(root() / "muster-synthetic.json")
       << R"({"synthetic": true, "world": "prid2011", "seed": 42})";
-  const DatasetFacts facts = open_prid2011(root())->facts();
+  const DatasetFacts facts = opened(open_prid2011, root())->facts();
   EXPECT_TRUE(facts.synthetic);
   EXPECT_TRUE(contains(facts.origin, "42")) << facts.origin;
 }
@@ -244,7 +259,7 @@ TEST(IlidsTest, NumbersMayHaveGaps) {
       write_person(directory.path() / "sequences" / camera / name, 1, 1);
     }
   }
-  EXPECT_EQ(identities_and_cameras(*open_ilids_vid(directory.path())),
+  EXPECT_EQ(identities_and_cameras(*opened(open_ilids_vid, directory.path())),
             (std::vector<Key>{{1, 1}, {1, 2}, {13, 1}, {13, 2}, {319, 1}, {319, 2}}));
 }
 
@@ -252,7 +267,7 @@ TEST(IlidsTest, NumbersAbove200AreTheSamePersonInBothCameras) {
   const TestDirectory directory;
   write_person(directory.path() / "sequences/cam1/person250", 1, 1);
   write_person(directory.path() / "sequences/cam2/person250", 2, 1);
-  EXPECT_EQ(identities_and_cameras(*open_ilids_vid(directory.path())),
+  EXPECT_EQ(identities_and_cameras(*opened(open_ilids_vid, directory.path())),
             (std::vector<Key>{{250, 1}, {250, 2}}));
 }
 
@@ -260,13 +275,14 @@ TEST(IlidsTest, SaysItsLayout) {
   const TestDirectory directory;
   write_person(directory.path() / "sequences/cam1/person001", 1, 1);
   write_person(directory.path() / "sequences/cam2/person001", 2, 1);
-  EXPECT_EQ(open_ilids_vid(directory.path())->facts().layout, "ilids-vid");
+  EXPECT_EQ(opened(open_ilids_vid, directory.path())->facts().layout, "ilids-vid");
 }
 
 TEST(IlidsTest, AMissingCameraFolderIsNamed) {
   const TestDirectory directory;
   write_person(directory.path() / "sequences/cam2/person001", 1, 1);
-  const std::string text = failure_text<InputError>([&] { open_ilids_vid(directory.path()); });
+  const std::string text =
+      failure_text<InputError>([&] { opened(open_ilids_vid, directory.path()); });
   EXPECT_TRUE(contains(text, (directory.path() / "sequences/cam1").string())) << text;
 }
 
@@ -282,8 +298,8 @@ TEST(TrailingNumberTest, IsMinusOneWithoutDigitsAtTheEnd) {
   EXPECT_EQ(trailing_number(""), -1);
 }
 
-TEST(TrailingNumberTest, IsMinusOneForWhatDoesNotFitAnIdentity) {
-  EXPECT_EQ(trailing_number("person99999999999"), -1);
+TEST(TrailingNumberTest, IsMinusOneForWhatNoIntegerHolds) {
+  EXPECT_EQ(trailing_number("person9999999999999999999"), -1);
 }
 
 TEST(LayoutCatalogTest, OffersTheTwoCameraLayoutsByName) {

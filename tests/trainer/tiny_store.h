@@ -18,15 +18,17 @@ class WaveDataset : public datastore::DatasetReader {
   explicit WaveDataset(int identities) {
     for (int16_t camera = 1; camera <= 2; ++camera) {
       for (int32_t identity = 1; identity <= identities; ++identity) {
-        tracklets_.push_back({identity, camera, 0, 4 + identity % 3, "wave"});
+        tracklets_.push_back({identity, camera, 0, 4 + identity % 3, "wave", datastore::kRoleNone});
       }
     }
   }
-  datastore::DatasetFacts facts() const override { return {"prid2011", true, "waves for a test"}; }
+  datastore::DatasetFacts facts() const override {
+    return {"prid2011", true, "waves for a test", {}, {}};
+  }
   const std::vector<datastore::TrackletDescription>& tracklets() const override {
     return tracklets_;
   }
-  datastore::Image read_frame(size_t tracklet, int64_t frame) const override {
+  datastore::SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
     const int32_t identity = tracklets_[tracklet].identity;
     datastore::Image image{24, 16, {}};
     for (int y = 0; y < image.height; ++y) {
@@ -39,13 +41,16 @@ class WaveDataset : public datastore::DatasetReader {
         }
       }
     }
-    return image;
+    return {std::move(image), {}};
   }
   std::vector<datastore::Joint> read_joints(size_t) const override { return {}; }
-  std::vector<std::filesystem::path> sources() const override { return {}; }
+  size_t source_count() const override { return 0; }
+  std::filesystem::path source(size_t) const override { return {}; }
+  const std::vector<datastore::LeftOut>& left_out() const override { return left_out_; }
 
  private:
   std::vector<datastore::TrackletDescription> tracklets_;
+  std::vector<datastore::LeftOut> left_out_;
 };
 
 enum class Flow { kWith, kWithout };

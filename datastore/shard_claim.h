@@ -1,0 +1,34 @@
+// Who of several ingests writes which shard. A claim only saves work: two writers of one shard
+// write the same bytes under names of their own, and the later rename changes nothing.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+namespace muster::datastore {
+
+// An advisory lock on a hidden file beside the shard; it ends with the object, which removes the
+// file, or with the process, on whatever machine that runs. Where the file system has no locks
+// every claim is granted.
+class ShardClaim {
+ public:
+  // Empty while somebody else holds it. Throws SystemError if the lock file cannot be made.
+  static std::optional<ShardClaim> attempt(const std::filesystem::path& shard);
+  ShardClaim(ShardClaim&& other) noexcept;
+  ShardClaim& operator=(ShardClaim&& other) = delete;
+  ~ShardClaim();
+
+ private:
+  ShardClaim(std::filesystem::path file, int descriptor)
+      : file_(std::move(file)), descriptor_(descriptor) {}
+  std::filesystem::path file_;
+  int descriptor_;
+};
+
+// Removes what claims of processes that died left beside a finished store.
+void remove_claim_files(const std::filesystem::path& store);
+
+// True for names that only claims use.
+bool is_claim_file(const std::string& name);
+
+}  // namespace muster::datastore
