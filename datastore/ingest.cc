@@ -209,7 +209,9 @@ class Ingester {
   IngestResult run() {
     identity_ = identity_of(dataset_, options_, progress_);
     if (finished_store_there(store_, identity_)) {
-      return {IngestOutcome::kAlreadyThere, read_manifest(store_)};
+      const Manifest manifest = read_manifest(store_);
+      for (const ShardRecord& shard : manifest.shards) remove_remains_of(shard.file);
+      return {IngestOutcome::kAlreadyThere, manifest};
     }
     selection_ = select_tracklets(dataset_, options_, progress_);
     if (selection_.tracklets.empty()) {
@@ -225,7 +227,8 @@ class Ingester {
     progress_.end();
     for (const ShardPlan& plan : plans_) manifest.shards.push_back(record_of(plan));
     write_manifest(store_, manifest);
-    remove_claim_files(store_);
+    // Of writers that died while this one was working.
+    for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
     return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
   }
 
@@ -279,6 +282,11 @@ class Ingester {
     }
     common::remove_stale_temporaries(store_ / kManifestName);
     for (const ShardPlan& plan : plans_) common::remove_stale_temporaries(store_ / plan.file);
+  }
+
+  void remove_remains_of(const std::string& shard_file) const {
+    common::remove_stale_temporaries(store_ / shard_file);
+    ShardClaim::remove_unheld(store_ / shard_file);
   }
 
   // Passes over the shards that are not finished until none is left: those that nobody else writes
@@ -346,8 +354,9 @@ class Ingester {
   }
 
   ShardRecord record_of(const ShardPlan& plan) const {
-    ShardRecord record = describe_shard_file(store_ / plan.file);
-    record.uuid = ShardReader(store_ / plan.file).uuid();
+    const ShardReader reader(store_ / plan.file);
+    ShardRecord record = describe_shard_file(store_ / plan.file, reader.payload_ranges());
+    record.uuid = reader.uuid();
     record.tracklets = static_cast<int64_t>(plan.last - plan.first);
     record.frames = plan.frames;
     return record;

@@ -26,8 +26,18 @@ std::string encoding_name(FrameEncoding encoding) {
 }
 
 json to_json(const ShardRecord& shard) {
-  return {{"file", shard.file},     {"bytes", shard.bytes},   {"uuid", shard.uuid},
-          {"sha256", shard.sha256}, {"crc32c", shard.crc32c}, {"tracklets", shard.tracklets},
+  json payloads = json::array();
+  for (const ByteRange& payload : shard.payloads) {
+    payloads.push_back({payload.offset, payload.bytes});
+  }
+  return {{"file", shard.file},
+          {"bytes", shard.bytes},
+          {"uuid", shard.uuid},
+          {"sha256", shard.sha256},
+          {"crc32c", shard.crc32c},
+          {"payloads", payloads},
+          {"outside_crc32c", shard.outside_crc32c},
+          {"tracklets", shard.tracklets},
           {"frames", shard.frames}};
 }
 
@@ -67,6 +77,10 @@ ShardRecord shard_from_json(const json& value) {
   value.at("uuid").get_to(shard.uuid);
   value.at("sha256").get_to(shard.sha256);
   value.at("crc32c").get_to(shard.crc32c);
+  for (const json& payload : value.at("payloads")) {
+    shard.payloads.push_back({payload.at(0), payload.at(1)});
+  }
+  value.at("outside_crc32c").get_to(shard.outside_crc32c);
   value.at("tracklets").get_to(shard.tracklets);
   value.at("frames").get_to(shard.frames);
   return shard;
@@ -113,7 +127,7 @@ std::string verified_body(const std::string& text, const std::string& path) {
 
 }  // namespace
 
-ShardRecord describe_shard_file(const fs::path& path) {
+ShardRecord describe_shard_file(const fs::path& path, std::vector<ByteRange> payloads) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw common::SystemError(path.string(), "cannot be opened");
   ShardRecord record;
@@ -128,6 +142,8 @@ ShardRecord describe_shard_file(const fs::path& path) {
   }
   if (in.bad()) throw common::SystemError(path.string(), "cannot be read to its end");
   record.sha256 = hash.finish();
+  record.payloads = std::move(payloads);
+  record.outside_crc32c = crc32c_outside(path, record.payloads);
   return record;
 }
 

@@ -9,6 +9,7 @@
 
 #include "datastore/dataset_reader.h"
 #include "datastore/shard_format.h"
+#include "datastore/shard_integrity.h"
 
 namespace muster::datastore {
 
@@ -20,6 +21,9 @@ struct ShardRecord {
   uint64_t bytes = 0;
   std::string uuid, sha256;
   std::vector<uint32_t> crc32c;  // one per kChecksumBlockBytes, the last block may be short
+  // Where frames and flow lie, ascending, and the CRC32C over all the rest.
+  std::vector<ByteRange> payloads;
+  uint32_t outside_crc32c = 0;
   int64_t tracklets = 0, frames = 0;
 };
 
@@ -33,8 +37,9 @@ struct Manifest {
   std::vector<ShardRecord> shards;
 };
 
-// SHA-256 and block checksums of a finished shard file. Reads it once.
-ShardRecord describe_shard_file(const std::filesystem::path& path);
+// SHA-256 and checksums of a finished shard file whose payloads lie there.
+ShardRecord describe_shard_file(const std::filesystem::path& path,
+                                std::vector<ByteRange> payloads);
 
 // Throws SystemError; an older manifest stays until the new one is whole.
 void write_manifest(const std::filesystem::path& store, const Manifest& manifest);

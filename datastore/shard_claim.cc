@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <string>
 #include <utility>
 
 #include "common/error.h"
@@ -14,11 +13,15 @@ namespace muster::datastore {
 namespace fs = std::filesystem;
 
 namespace {
-constexpr char kSuffix[] = ".claim";
+
+fs::path claim_file(const fs::path& shard) {
+  return shard.parent_path() / ("." + shard.filename().string() + ".claim");
 }
 
+}  // namespace
+
 std::optional<ShardClaim> ShardClaim::attempt(const fs::path& shard) {
-  const fs::path lock = shard.parent_path() / ("." + shard.filename().string() + kSuffix);
+  const fs::path lock = claim_file(shard);
   const int descriptor = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) throw common::system_call_error(lock.string(), "open", errno);
   while (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
@@ -32,6 +35,13 @@ std::optional<ShardClaim> ShardClaim::attempt(const fs::path& shard) {
   return ShardClaim(lock, descriptor);
 }
 
+void ShardClaim::remove_unheld(const fs::path& shard) noexcept {
+  try {
+    if (fs::exists(claim_file(shard))) attempt(shard);
+  } catch (const std::exception&) {
+  }
+}
+
 ShardClaim::ShardClaim(ShardClaim&& other) noexcept
     : file_(std::move(other.file_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
@@ -39,19 +49,6 @@ ShardClaim::~ShardClaim() {
   if (descriptor_ < 0) return;
   ::unlink(file_.c_str());
   ::close(descriptor_);
-}
-
-void remove_claim_files(const fs::path& store) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(store, ignored)) {
-    if (is_claim_file(entry.path().filename().string())) fs::remove(entry.path(), ignored);
-  }
-}
-
-bool is_claim_file(const std::string& name) {
-  const size_t length = sizeof(kSuffix) - 1;
-  return name.rfind(".shard-", 0) == 0 && name.size() > length &&
-         name.compare(name.size() - length, length, kSuffix) == 0;
 }
 
 }  // namespace muster::datastore

@@ -14,6 +14,8 @@ class ShardClaim {
  public:
   // Empty while somebody else holds it. Throws SystemError if the lock file cannot be made.
   static std::optional<ShardClaim> attempt(const std::filesystem::path& shard);
+  // Removes the file of a claim whose process died, where there is one and it can be removed.
+  static void remove_unheld(const std::filesystem::path& shard) noexcept;
   ShardClaim(ShardClaim&& other) noexcept;
   ShardClaim& operator=(ShardClaim&& other) = delete;
   ~ShardClaim();
@@ -24,11 +26,5 @@ class ShardClaim {
   std::filesystem::path file_;
   int descriptor_;
 };
-
-// Removes what claims of processes that died left beside a finished store.
-void remove_claim_files(const std::filesystem::path& store);
-
-// True for names that only claims use.
-bool is_claim_file(const std::string& name);
 
 }  // namespace muster::datastore

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 
@@ -250,18 +251,40 @@ std::vector<Joint> ShardReader::read_joints(int64_t frame) const {
 }
 
 void ShardReader::verify_content() const {
-  const State& s = *state_;
-  uint32_t joints_crc = 0;
   for (int64_t frame = 0; frame < frame_count(); ++frame) {
     read_frame_bytes(frame);
-    if (s.geometry.flow_height > 0) read_flow(frame);
-    if (!s.geometry.has_joints) continue;
+    if (state_->geometry.flow_height > 0) read_flow(frame);
+  }
+  verify_index();
+}
+
+void ShardReader::verify_index() const {
+  const State& s = *state_;
+  uint32_t joints_crc = 0;
+  for (int64_t frame = 0; s.geometry.has_joints && frame < frame_count(); ++frame) {
     const std::vector<Joint> joints = read_joints(frame);
     joints_crc = common::crc32c(joints.data(), joints.size() * sizeof(Joint), joints_crc);
   }
   if (content_uuid(s.columns, s.crc, s.flow_crc, joints_crc, s.ingest_identity) != s.uuid) {
     throw SystemError(s.path, "columns or joints do not match the shard's uuid");
   }
+}
+
+std::vector<ByteRange> ShardReader::payload_ranges() const {
+  std::vector<ByteRange> ranges;
+  for (const Payload* payload : {&state_->frames, &state_->flow}) {
+    if (payload->offset == HADDR_UNDEF || payload->rows == 0) continue;
+    ranges.push_back({payload->offset, payload->rows * payload->row_bytes});
+  }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const ByteRange& a, const ByteRange& b) { return a.offset < b.offset; });
+  return ranges;
+}
+
+bool ShardReader::is_repacked() const {
+  const State& s = *state_;
+  return s.frames.offset == HADDR_UNDEF ||
+         (s.geometry.flow_height > 0 && s.flow.offset == HADDR_UNDEF);
 }
 
 std::string content_uuid(const ShardColumns& columns, const std::vector<uint32_t>& frame_crc,

@@ -11,6 +11,7 @@
 
 #include "datastore/image.h"
 #include "datastore/shard_format.h"
+#include "datastore/shard_integrity.h"
 
 namespace muster::datastore {
 
@@ -37,6 +38,9 @@ class ShardReader {
   const std::string& uuid() const;
   const std::string& ingest_identity() const;
   int64_t frame_count() const;
+  // Where frames and flow lie in the file, ascending; empty for a repacked copy.
+  std::vector<ByteRange> payload_ranges() const;
+  bool is_repacked() const;
   // The stored bytes: a JPEG file, or RGB bytes.
   std::vector<uint8_t> read_frame_bytes(int64_t frame) const;
   Image read_image(int64_t frame) const;
@@ -47,6 +51,8 @@ class ShardReader {
   // Reads every frame and flow field against its checksum, then columns, checksums and joints
   // against the uuid. Throws SystemError naming what does not match.
   void verify_content() const;
+  // Only columns, checksums and joints against the uuid.
+  void verify_index() const;
 
  private:
   struct State;

@@ -16,6 +16,7 @@ struct TrackletStore::State {
   Manifest manifest;
   std::vector<std::unique_ptr<ShardReader>> shards;
   std::vector<StoredTracklet> tracklets;
+  std::vector<fs::path> repacked_shards;
 };
 
 TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_unique<State>()) {
@@ -24,7 +25,10 @@ TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_uniqu
   s.manifest = read_manifest(directory);
   for (const ShardRecord& record : s.manifest.shards) {
     const fs::path path = directory / record.file;
+    const bool as_written = is_as_written(path, record);
     auto shard = std::make_unique<ShardReader>(path);
+    if (!as_written) shard->verify_index();
+    if (shard->is_repacked()) s.repacked_shards.push_back(path);
     if (shard->uuid() != record.uuid) {
       throw InputError(path.string(), "is not the shard that the manifest lists",
                        "do not mix shards of different stores");
@@ -44,6 +48,9 @@ TrackletStore::~TrackletStore() = default;
 const fs::path& TrackletStore::directory() const { return state_->directory; }
 const Manifest& TrackletStore::manifest() const { return state_->manifest; }
 const std::vector<StoredTracklet>& TrackletStore::tracklets() const { return state_->tracklets; }
+const std::vector<fs::path>& TrackletStore::repacked_shards() const {
+  return state_->repacked_shards;
+}
 
 Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) const {
   MUSTER_REQUIRE(frame, >=, 0);

@@ -32,6 +32,8 @@ class TrackletStore {
   const std::filesystem::path& directory() const;
   const Manifest& manifest() const;
   const std::vector<StoredTracklet>& tracklets() const;
+  // Copies with chunks or filters (h5repack): right, but read through HDF5 and slower.
+  const std::vector<std::filesystem::path>& repacked_shards() const;
   Image read_image(const StoredTracklet& tracklet, int64_t frame) const;
   std::vector<uint8_t> read_frame_bytes(const StoredTracklet& tracklet, int64_t frame) const;
   std::vector<int8_t> read_flow(const StoredTracklet& tracklet, int64_t frame) const;

@@ -27,8 +27,9 @@ Manifest example() {
   manifest.facts.split_identities = {1, 2, 5, 9};
   manifest.whole_pixel_flow = true;
   manifest.shards.push_back(
-      {"shard-00000.h5", 1234567890123, "u-1", "s-1", {0xFFFFFFFFu, 7}, 8, 200});
-  manifest.shards.push_back({"shard-00001.h5", 5, "u-2", "s-2", {}, 4, 140});
+      {"shard-00000.h5", 1234567890123, "u-1", "s-1", {0xFFFFFFFFu, 7},
+       {{4096, 1ull << 40}, {(1ull << 40) + 8192, 3}}, 0xFFFFFFFFu, 8, 200});
+  manifest.shards.push_back({"shard-00001.h5", 5, "u-2", "s-2", {}, {}, 1, 4, 140});
   return manifest;
 }
 
@@ -192,7 +193,7 @@ TEST(DescribeShardFileTest, GivesSizeHashAndOneChecksumPerMebibyte) {
   std::string bytes;
   for (int i = 0; i < (2 << 20) + 77; ++i) bytes += static_cast<char>(i * 13 % 251);
   std::ofstream(directory / "part.h5", std::ios::binary) << bytes;
-  const ShardRecord record = describe_shard_file(directory / "part.h5");
+  const ShardRecord record = describe_shard_file(directory / "part.h5", {});
   EXPECT_EQ(record.file, "part.h5");
   EXPECT_EQ(record.bytes, bytes.size());
   EXPECT_EQ(record.sha256, common::sha256_of(bytes));
@@ -206,13 +207,13 @@ TEST(DescribeShardFileTest, GivesSizeHashAndOneChecksumPerMebibyte) {
 TEST(DescribeShardFileTest, AFileOfWholeBlocksHasNoEmptyLastBlock) {
   const TestDirectory directory;
   std::ofstream(directory / "part.h5") << std::string(1 << 20, 'x');
-  EXPECT_EQ(describe_shard_file(directory / "part.h5").crc32c.size(), 1u);
+  EXPECT_EQ(describe_shard_file(directory / "part.h5", {}).crc32c.size(), 1u);
 }
 
 TEST(DescribeShardFileTest, AMissingFileIsASystemErrorThatNamesIt) {
   const TestDirectory directory;
   const std::string text =
-      failure_text<common::SystemError>([&] { describe_shard_file(directory / "absent.h5"); });
+      failure_text<common::SystemError>([&] { describe_shard_file(directory / "absent.h5", {}); });
   EXPECT_TRUE(contains(text, "absent.h5")) << text;
 }
 

@@ -103,7 +103,7 @@ TEST_F(TrackletStoreTest, SwappedShardsAreNamedAtOpening) {
   fs::rename(shard(0), path() / "aside");
   fs::rename(shard(1), shard(0));
   fs::rename(path() / "aside", shard(1));
-  const std::string text = failure_text<InputError>([&] { TrackletStore store(path()); });
+  const std::string text = failure_text<common::Error>([&] { TrackletStore store(path()); });
   EXPECT_TRUE(contains(text, "shard-00000.h5")) << text;
 }
 
