@@ -7,6 +7,7 @@
 #include "common/crc32c.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "datastore/sealed_json.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -16,10 +17,6 @@ using nlohmann::json;
 namespace {
 
 constexpr int kManifestVersion = 2;
-// The body is everything before this text; the checksum follows it, then kTail.
-constexpr char kChecksumKey[] = ",\n\"checksum\": \"";
-constexpr char kTail[] = "\"\n}\n";
-constexpr size_t kDigestLength = 64;
 
 std::string encoding_name(FrameEncoding encoding) {
   return encoding == FrameEncoding::kJpeg ? "jpeg" : "raw";
@@ -112,19 +109,6 @@ Manifest manifest_from_json(const json& value) {
   return m;
 }
 
-// The file's text without its checksum, verified byte for byte.
-std::string verified_body(const std::string& text, const std::string& path) {
-  const size_t tail_length = sizeof(kChecksumKey) - 1 + kDigestLength + sizeof(kTail) - 1;
-  const auto damaged = [&] {
-    return InputError(path, "is damaged: it does not match its own checksum",
-                      "restore it from a copy, or remove it and run the ingest command again");
-  };
-  if (text.size() < tail_length) throw damaged();
-  const std::string body = text.substr(0, text.size() - tail_length);
-  if (text != body + kChecksumKey + common::sha256_of(body) + kTail) throw damaged();
-  return body + "\n}";
-}
-
 }  // namespace
 
 ShardRecord describe_shard_file(const fs::path& path, std::vector<ByteRange> payloads) {
@@ -148,11 +132,7 @@ ShardRecord describe_shard_file(const fs::path& path, std::vector<ByteRange> pay
 }
 
 void write_manifest(const fs::path& store, const Manifest& manifest) {
-  std::string body = to_json(manifest).dump(1);
-  MUSTER_REQUIRE(body.substr(body.size() - 2), ==, "\n}");
-  body.resize(body.size() - 2);
-  common::write_file_atomically(store / kManifestName,
-                                body + kChecksumKey + common::sha256_of(body) + kTail);
+  write_sealed_json(store / kManifestName, to_json(manifest).dump(1));
 }
 
 Manifest read_manifest(const fs::path& store) {
@@ -166,9 +146,8 @@ Manifest read_manifest(const fs::path& store) {
     throw InputError(store.string(), "is not a finished store: it has no manifest.json",
                      "run the ingest command (again)");
   }
-  const std::string text = common::read_file(path);
   try {
-    const json value = json::parse(verified_body(text, path.string()));
+    const json value = json::parse(read_sealed_json(path));
     if (value.at("format_version") != kManifestVersion) {
       throw InputError(path.string(),
                        "has format version " + value.at("format_version").dump() +

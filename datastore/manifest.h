@@ -38,8 +38,7 @@ struct Manifest {
 };
 
 // SHA-256 and checksums of a finished shard file whose payloads lie there.
-ShardRecord describe_shard_file(const std::filesystem::path& path,
-                                std::vector<ByteRange> payloads);
+ShardRecord describe_shard_file(const std::filesystem::path& path, std::vector<ByteRange> payloads);
 
 // Throws SystemError; an older manifest stays until the new one is whole.
 void write_manifest(const std::filesystem::path& store, const Manifest& manifest);

@@ -26,9 +26,15 @@ Manifest example() {
   manifest.facts.test_identities = {{2, 5}, {1, 5}};
   manifest.facts.split_identities = {1, 2, 5, 9};
   manifest.whole_pixel_flow = true;
-  manifest.shards.push_back(
-      {"shard-00000.h5", 1234567890123, "u-1", "s-1", {0xFFFFFFFFu, 7},
-       {{4096, 1ull << 40}, {(1ull << 40) + 8192, 3}}, 0xFFFFFFFFu, 8, 200});
+  manifest.shards.push_back({"shard-00000.h5",
+                             1234567890123,
+                             "u-1",
+                             "s-1",
+                             {0xFFFFFFFFu, 7},
+                             {{4096, 1ull << 40}, {(1ull << 40) + 8192, 3}},
+                             0xFFFFFFFFu,
+                             8,
+                             200});
   manifest.shards.push_back({"shard-00001.h5", 5, "u-2", "s-2", {}, {}, 1, 4, 140});
   return manifest;
 }

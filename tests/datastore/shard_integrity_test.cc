@@ -75,12 +75,14 @@ TEST_F(ShardIntegrityTest, AFlippedBitInEveryByteOutsideThePayloadsIsFound) {
 }
 
 TEST_F(ShardIntegrityTest, AFlippedJointIsFoundWhenTheStoreIsOpened) {
-  const Joint joint = TrackletStore(store()).read_joints(TrackletStore(store()).tracklets()[2], 1)[3];
+  const Joint joint =
+      TrackletStore(store()).read_joints(TrackletStore(store()).tracklets()[2], 1)[3];
   const std::string content = common::read_file(shard());
   const size_t place = content.find(std::string(reinterpret_cast<const char*>(&joint), 12));
   ASSERT_NE(place, std::string::npos);
   flip_bit(shard(), place + 1);
-  const std::string text = failure_text<common::SystemError>([&] { TrackletStore opened(store()); });
+  const std::string text =
+      failure_text<common::SystemError>([&] { TrackletStore opened(store()); });
   EXPECT_TRUE(contains(text, "shard-00000.h5")) << text;
 }
 

@@ -25,12 +25,11 @@ std::string content_of(const fs::path& directory) {
   const TrackletStore store(directory);
   std::string content;
   const auto add = [&](const auto& values) {
-    content.append(reinterpret_cast<const char*>(values.data()),
-                   values.size() * sizeof(values[0]));
+    content.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
   };
   for (const StoredTracklet& tracklet : store.tracklets()) {
-    add(std::vector<int64_t>{tracklet.identity, tracklet.camera, tracklet.sequence,
-                             tracklet.length, tracklet.role});
+    add(std::vector<int64_t>{tracklet.identity, tracklet.camera, tracklet.sequence, tracklet.length,
+                             tracklet.role});
     for (int64_t frame = 0; frame < tracklet.length; ++frame) {
       add(store.read_image(tracklet, frame).rgb);
       add(store.read_flow(tracklet, frame));

@@ -88,27 +88,28 @@ static int without_room(bool counts, const Call& call) {
 
 extern "C" {
 
-#define MUSTER_FAULT_OPEN(name)                                                             \
-  int name(const char* path, int flags, ...) {                                              \
-    mode_t mode = 0;                                                                        \
-    if (creates(flags)) {                                                                   \
-      va_list rest;                                                                         \
-      va_start(rest, flags);                                                                \
-      mode = static_cast<mode_t>(va_arg(rest, int));                                        \
-      va_end(rest);                                                                         \
-    }                                                                                       \
-    return counted(creates(flags) && is_below(path),                                        \
-                   [&] { return real<int (*)(const char*, int, ...)>(#name)(path, flags, mode); }); \
+#define MUSTER_FAULT_OPEN(name)                                              \
+  int name(const char* path, int flags, ...) {                               \
+    mode_t mode = 0;                                                         \
+    if (creates(flags)) {                                                    \
+      va_list rest;                                                          \
+      va_start(rest, flags);                                                 \
+      mode = static_cast<mode_t>(va_arg(rest, int));                         \
+      va_end(rest);                                                          \
+    }                                                                        \
+    return counted(creates(flags) && is_below(path), [&] {                   \
+      return real<int (*)(const char*, int, ...)>(#name)(path, flags, mode); \
+    });                                                                      \
   }
 MUSTER_FAULT_OPEN(open)
 MUSTER_FAULT_OPEN(open64)
 
-#define MUSTER_FAULT_WRITE(name)                                                            \
-  ssize_t name(int descriptor, const void* bytes, size_t count, off_t offset) {             \
-    return counted(is_below(descriptor), [&] {                                              \
-      return real<ssize_t (*)(int, const void*, size_t, off_t)>(#name)(descriptor, bytes,   \
-                                                                       count, offset);      \
-    });                                                                                     \
+#define MUSTER_FAULT_WRITE(name)                                                                 \
+  ssize_t name(int descriptor, const void* bytes, size_t count, off_t offset) {                  \
+    return counted(is_below(descriptor), [&] {                                                   \
+      return real<ssize_t (*)(int, const void*, size_t, off_t)>(#name)(descriptor, bytes, count, \
+                                                                       offset);                  \
+    });                                                                                          \
   }
 MUSTER_FAULT_WRITE(pwrite)
 MUSTER_FAULT_WRITE(pwrite64)
