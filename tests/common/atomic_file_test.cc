@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <set>
@@ -235,6 +237,50 @@ TEST(RequireNewDirectoryTest, AParentThatIsAFileIsASystemError) {
   const TestDirectory directory;
   std::ofstream(directory / "file") << "x";
   EXPECT_THROW(require_new_directory(directory / "file/below/run", ""), SystemError);
+}
+
+// A name that a writer of `path` with that process number would use.
+fs::path temporary_of_process(const fs::path& path, long process) {
+  std::string name = temporary_name_beside(path).string();
+  const std::string own = "." + std::to_string(::getpid()) + ".";
+  return name.replace(name.rfind(own), own.size(), "." + std::to_string(process) + ".");
+}
+
+long dead_process() {
+  const pid_t child = ::fork();
+  if (child == 0) std::_Exit(0);
+  ::waitpid(child, nullptr, 0);
+  return child;
+}
+
+TEST(RemoveStaleTemporariesTest, RemovesFilesAndFoldersOfDeadProcesses) {
+  const TestDirectory directory;
+  const long process = dead_process();
+  fs::create_directories(temporary_of_process(directory / "data", process) / "inside");
+  std::ofstream(temporary_of_process(directory / "data", process)) << "half";
+  remove_stale_temporaries(directory / "data");
+  EXPECT_TRUE(names_in(directory.path()).empty());
+}
+
+TEST(RemoveStaleTemporariesTest, LeavesTheLivingOtherHostsAndOtherNames) {
+  const TestDirectory directory;
+  const fs::path living = temporary_name_beside(directory / "data");
+  const fs::path other_name = temporary_of_process(directory / "data2", dead_process());
+  const fs::path other_host = directory / ".data.tmp.elsewhere.1.0";
+  for (const fs::path& path : {living, other_name, other_host, directory / "data"}) {
+    std::ofstream(path) << "kept";
+  }
+  remove_stale_temporaries(directory / "data");
+  EXPECT_EQ(names_in(directory.path()).size(), 4u);
+}
+
+TEST(RemoveStaleTemporariesTest, RemovesWhatNobodyTouchedForAnHour) {
+  const TestDirectory directory;
+  const fs::path other_host = directory / ".data.tmp.elsewhere.1.0";
+  std::ofstream(other_host) << "old";
+  fs::last_write_time(other_host, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  remove_stale_temporaries(directory / "data");
+  EXPECT_TRUE(names_in(directory.path()).empty());
 }
 
 }  // namespace

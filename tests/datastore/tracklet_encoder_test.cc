@@ -1,0 +1,66 @@
+#include "datastore/tracklet_encoder.h"
+
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "datastore/jpeg_codec.h"
+#include "tests/datastore/small_store.h"
+
+namespace muster::datastore {
+namespace {
+
+SourceFrame jpeg_file(int height, int width) {
+  const std::vector<uint8_t> bytes = encoded_jpeg(waves(height, width, 3, 1));
+  return {decoded_jpeg(bytes.data(), bytes.size(), "a test"), bytes};
+}
+
+TEST(StoredPictureTest, AJpegFileOfTheRightSizeIsKeptAsItIs) {
+  const SourceFrame frame = jpeg_file(24, 16);
+  EXPECT_EQ(stored_picture(frame, small_options(FrameEncoding::kJpeg)), frame.jpeg);
+}
+
+TEST(StoredPictureTest, AJpegFileOfAnotherSizeIsEncodedAgain) {
+  const SourceFrame frame = jpeg_file(48, 32);
+  const auto stored = stored_picture(frame, small_options(FrameEncoding::kJpeg));
+  const Image decoded = decoded_jpeg(stored.data(), stored.size(), "a test");
+  EXPECT_EQ(decoded.height, 24);
+  EXPECT_EQ(decoded.width, 16);
+}
+
+TEST(StoredPictureTest, AFileThatCarriesMoreThanItsPicturesWorthIsEncodedAgain) {
+  SourceFrame frame = jpeg_file(24, 16);
+  frame.jpeg.insert(frame.jpeg.end(), 24 * 16 * 3, 0);
+  EXPECT_EQ(stored_picture(frame, small_options(FrameEncoding::kJpeg)), encoded_jpeg(frame.image));
+}
+
+TEST(StoredPictureTest, ARawStoreKeepsPixels) {
+  const SourceFrame frame = jpeg_file(24, 16);
+  EXPECT_EQ(stored_picture(frame, small_options()), frame.image.rgb);
+}
+
+TEST(EncodeTrackletTest, WholePixelFlowHasOnlyMultiplesOfAPixel) {
+  const FakeDataset dataset = two_camera_dataset(1, 3);
+  IngestOptions options = small_options();
+  options.flow_height = 24, options.flow_width = 16;  // nothing is resampled
+  const EncodedTracklet exact = encode_tracklet(dataset, 0, options, false);
+  options.whole_pixel_flow = true;
+  const EncodedTracklet whole = encode_tracklet(dataset, 0, options, false);
+  int between = 0;
+  for (size_t i = 0; i < whole.flow[2].size(); ++i) {
+    // Counts of 0, 1, 2, 3 ... pixels.
+    const int pixels = static_cast<int>(std::lround(whole.flow[2][i] * kFlowPixelsPerCount));
+    EXPECT_EQ(whole.flow[2][i], std::lround(pixels / kFlowPixelsPerCount));
+    between += exact.flow[2][i] != whole.flow[2][i] ? 1 : 0;
+  }
+  EXPECT_GT(between, 0);
+}
+
+TEST(FaultOfTrackletTest, IsWhatReadingItWouldSay) {
+  FakeDataset dataset = two_camera_dataset(2, 3);
+  dataset.break_frame(1, 2);
+  EXPECT_EQ(fault_of_tracklet(dataset, 0), "");
+  EXPECT_TRUE(common::contains(fault_of_tracklet(dataset, 1), "is truncated"));
+}
+
+}  // namespace
+}  // namespace muster::datastore
