@@ -12,8 +12,6 @@
 #include <sstream>
 #include <vector>
 
-#include "common/error.h"
-
 namespace muster::common {
 namespace fs = std::filesystem;
 
@@ -81,6 +79,16 @@ void remove_stale_temporaries(const fs::path& path) {
     if (writer_is_gone || untouched_for_an_hour(entry.path())) stale.push_back(entry.path());
   }
   for (const fs::path& remains : stale) fs::remove_all(remains, ignored);
+}
+
+SystemError about_final_name(const SystemError& failure, const fs::path& path) {
+  const std::string hidden = (directory_of(path) / temporary_prefix(path)).string();
+  std::string object = path.string();
+  if (failure.object().rfind(hidden, 0) == 0) {
+    const size_t inside = failure.object().find('/', hidden.size());
+    if (inside != std::string::npos) object += failure.object().substr(inside);
+  }
+  return SystemError(object, failure.problem(), failure.remedy());
 }
 
 void sync_path(const fs::path& path) {

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <vector>
 
@@ -43,8 +44,16 @@ std::string sha256_of(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    const bool link = std::filesystem::is_symlink(path, ignored);
+    throw InputError(path.string(), link ? "is a link to nowhere" : "no such file");
+  }
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw InputError(path.string(), "is a directory, not a file");
+  }
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw SystemError(path.string(), "cannot be opened");
+  if (!in) throw system_call_error(path.string(), "open", errno);
   Sha256 hash;
   std::vector<char> block(1 << 20);
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
