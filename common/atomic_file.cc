@@ -120,11 +120,20 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   }
 }
 
-std::string read_file(const fs::path& path) {
+void require_file(const fs::path& path) {
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw InputError(path.string(), "no such file");
-  if (fs::is_directory(path, ignored))
+  if (!fs::exists(path, ignored)) {
+    const bool link = fs::is_symlink(path, ignored);
+    throw InputError(path.string(), link ? "is a link to nowhere" : "no such file");
+  }
+  if (fs::is_directory(path, ignored)) {
     throw InputError(path.string(), "is a directory, not a file");
+  }
+}
+
+std::string read_file(const fs::path& path) {
+  require_file(path);
+  std::error_code ignored;
   std::ifstream in(path, std::ios::binary);
   std::ostringstream content;
   content << in.rdbuf();

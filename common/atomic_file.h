@@ -14,6 +14,9 @@ namespace muster::common {
 // whatever stood at `path` untouched. Safe to call from several processes: the last rename wins.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+// Throws InputError if nothing stands at `path`, or a directory.
+void require_file(const std::filesystem::path& path);
+
 // Whole content of a file. Throws InputError if it is missing, SystemError if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 

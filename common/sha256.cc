@@ -7,6 +7,7 @@
 #include <fstream>
 #include <vector>
 
+#include "common/atomic_file.h"
 #include "common/error.h"
 
 namespace muster::common {
@@ -44,14 +45,7 @@ std::string sha256_of(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    const bool link = std::filesystem::is_symlink(path, ignored);
-    throw InputError(path.string(), link ? "is a link to nowhere" : "no such file");
-  }
-  if (std::filesystem::is_directory(path, ignored)) {
-    throw InputError(path.string(), "is a directory, not a file");
-  }
+  require_file(path);
   std::ifstream in(path, std::ios::binary);
   if (!in) throw system_call_error(path.string(), "open", errno);
   Sha256 hash;
