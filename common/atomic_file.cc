@@ -12,8 +12,6 @@
 #include <sstream>
 #include <vector>
 
-#include "common/error.h"
-
 namespace muster::common {
 namespace fs = std::filesystem;
 
@@ -83,6 +81,16 @@ void remove_stale_temporaries(const fs::path& path) {
   for (const fs::path& remains : stale) fs::remove_all(remains, ignored);
 }
 
+SystemError about_final_name(const SystemError& failure, const fs::path& path) {
+  const std::string hidden = (directory_of(path) / temporary_prefix(path)).string();
+  std::string object = path.string();
+  if (failure.object().rfind(hidden, 0) == 0) {
+    const size_t inside = failure.object().find('/', hidden.size());
+    if (inside != std::string::npos) object += failure.object().substr(inside);
+  }
+  return SystemError(object, failure.problem(), failure.remedy());
+}
+
 void sync_path(const fs::path& path) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.value < 0) throw system_call_error(path.string(), "open", errno);
@@ -112,11 +120,20 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   }
 }
 
-std::string read_file(const fs::path& path) {
+void require_file(const fs::path& path) {
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw InputError(path.string(), "no such file");
-  if (fs::is_directory(path, ignored))
+  if (!fs::exists(path, ignored)) {
+    const bool link = fs::is_symlink(path, ignored);
+    throw InputError(path.string(), link ? "is a link to nowhere" : "no such file");
+  }
+  if (fs::is_directory(path, ignored)) {
     throw InputError(path.string(), "is a directory, not a file");
+  }
+}
+
+std::string read_file(const fs::path& path) {
+  require_file(path);
+  std::error_code ignored;
   std::ifstream in(path, std::ios::binary);
   std::ostringstream content;
   content << in.rdbuf();

@@ -6,11 +6,16 @@
 #include <string>
 #include <string_view>
 
+#include "common/error.h"
+
 namespace muster::common {
 
 // Replaces or creates `path`. On failure throws SystemError, removes the temporary file and leaves
 // whatever stood at `path` untouched. Safe to call from several processes: the last rename wins.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+
+// Throws InputError if nothing stands at `path`, or a directory.
+void require_file(const std::filesystem::path& path);
 
 // Whole content of a file. Throws InputError if it is missing, SystemError if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
@@ -21,6 +26,10 @@ std::filesystem::path temporary_name_beside(const std::filesystem::path& path);
 // Removes files and folders beside `path` that writers of it left when they died: those of
 // processes of this machine that are gone, and those that nobody has touched for an hour.
 void remove_stale_temporaries(const std::filesystem::path& path);
+
+// A failure to write `path` under a temporary name, told of `path`: what users know. The name of a
+// file inside a temporary folder is kept.
+SystemError about_final_name(const SystemError& failure, const std::filesystem::path& path);
 
 // fsync of a file or a directory. Throws SystemError.
 void sync_path(const std::filesystem::path& path);

@@ -40,18 +40,22 @@ bool equals_default(const Message& message, const FieldDescriptor* field) {
   return false;
 }
 
-void drop_defaults(Message& message) {
+using Ignored = std::function<bool(const FieldDescriptor&)>;
+
+void drop_defaults(Message& message, const Ignored& ignored) {
   const Reflection& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (field->is_repeated()) {
+    if (ignored(*field)) {
+      reflection.ClearField(&message, field);
+    } else if (field->is_repeated()) {
       if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
       for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
-        drop_defaults(*reflection.MutableRepeatedMessage(&message, field, i));
+        drop_defaults(*reflection.MutableRepeatedMessage(&message, field, i), ignored);
       }
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      drop_defaults(*reflection.MutableMessage(&message, field));
+      drop_defaults(*reflection.MutableMessage(&message, field), ignored);
     } else if (equals_default(message, field)) {
       reflection.ClearField(&message, field);
     }
@@ -61,9 +65,13 @@ void drop_defaults(Message& message) {
 }  // namespace
 
 std::string canonical_text(const Message& message) {
+  return canonical_text(message, [](const FieldDescriptor&) { return false; });
+}
+
+std::string canonical_text(const Message& message, const Ignored& ignored) {
   const std::unique_ptr<Message> copy(message.New());
   copy->CopyFrom(message);
-  drop_defaults(*copy);
+  drop_defaults(*copy, ignored);
   std::string text;
   google::protobuf::TextFormat::PrintToString(*copy, &text);
   return text;

@@ -16,13 +16,20 @@ std::string sentence(const std::string& object, const std::string& problem,
 }  // namespace
 
 Error::Error(const std::string& object, const std::string& problem, const std::string& remedy)
-    : std::runtime_error(sentence(object, problem, remedy)) {}
+    : std::runtime_error(sentence(object, problem, remedy)),
+      object_(object),
+      problem_(problem),
+      remedy_(remedy) {}
+
+std::string remedy_for(int error_number) {
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  return full ? "make room and run the same command again" : "";
+}
 
 SystemError system_call_error(const std::string& object, const std::string& call,
                               int error_number) {
-  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   return SystemError(object, call + " failed: " + std::strerror(error_number),
-                     full ? "make room and run the same command again" : "");
+                     remedy_for(error_number));
 }
 
 namespace detail {

@@ -17,6 +17,12 @@ namespace muster::common {
 class Error : public std::runtime_error {
  public:
   Error(const std::string& object, const std::string& problem, const std::string& remedy = "");
+  const std::string& object() const { return object_; }
+  const std::string& problem() const { return problem_; }
+  const std::string& remedy() const { return remedy_; }
+
+ private:
+  std::string object_, problem_, remedy_;
 };
 
 class InputError : public Error {
@@ -28,6 +34,9 @@ class SystemError : public Error {
  public:
   using Error::Error;
 };
+
+// The remedy for a full disk; "" for any other error number.
+std::string remedy_for(int error_number);
 
 // SystemError for a failed system call; appends the text of `error_number`.
 SystemError system_call_error(const std::string& object, const std::string& call, int error_number);

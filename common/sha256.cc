@@ -3,9 +3,11 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <vector>
 
+#include "common/atomic_file.h"
 #include "common/error.h"
 
 namespace muster::common {
@@ -43,8 +45,9 @@ std::string sha256_of(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
+  require_file(path);
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw SystemError(path.string(), "cannot be opened");
+  if (!in) throw system_call_error(path.string(), "open", errno);
   Sha256 hash;
   std::vector<char> block(1 << 20);
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {

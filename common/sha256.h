@@ -25,7 +25,8 @@ class Sha256 {
 };
 
 std::string sha256_of(std::string_view bytes);
-// Reads in blocks. Throws SystemError if the file cannot be read to its end.
+// Reads in blocks. Throws InputError if there is no such file, SystemError if it cannot be read to
+// its end.
 std::string sha256_of_file(const std::filesystem::path& path);
 
 }  // namespace muster::common

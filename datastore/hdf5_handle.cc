@@ -1,5 +1,7 @@
 #include "datastore/hdf5_handle.h"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <mutex>
 
@@ -40,10 +42,20 @@ std::string innermost_message() {
   return text.empty() ? "" : ": " + text;
 }
 
+// With a remedy where the operating system's words say that the disk is full.
+SystemError hdf5_error(const std::string& object, const std::string& call) {
+  const std::string message = innermost_message();
+  std::string remedy;
+  for (const int number : {ENOSPC, EDQUOT, EFBIG}) {
+    if (message == std::string(": ") + std::strerror(number)) remedy = common::remedy_for(number);
+  }
+  return SystemError(object, call + " failed" + message, remedy);
+}
+
 }  // namespace
 
 Hdf5Handle::Hdf5Handle(hid_t id, const std::string& object, const std::string& call) : id_(id) {
-  if (id < 0) throw SystemError(object, call + " failed" + innermost_message());
+  if (id < 0) throw hdf5_error(object, call);
 }
 
 Hdf5Handle::~Hdf5Handle() {
@@ -58,13 +70,11 @@ Hdf5Handle& Hdf5Handle::operator=(Hdf5Handle&& other) noexcept {
 void Hdf5Handle::close(const std::string& object) {
   const hid_t id = id_;
   id_ = -1;
-  if (id >= 0 && H5Idec_ref(id) < 0) {
-    throw SystemError(object, "closing failed" + innermost_message());
-  }
+  if (id >= 0 && H5Idec_ref(id) < 0) throw hdf5_error(object, "closing");
 }
 
 void check_hdf5(herr_t status, const std::string& object, const std::string& call) {
-  if (status < 0) throw SystemError(object, call + " failed" + innermost_message());
+  if (status < 0) throw hdf5_error(object, call);
 }
 
 Hdf5Handle create_hdf5_file(const std::string& path) {
@@ -218,8 +228,16 @@ std::string read_text_attribute(const Hdf5Handle& object, const std::string& nam
                                 const std::string& path) {
   const Hdf5Handle attribute = open_attribute(object, name, path);
   Hdf5Handle type(H5Aget_type(attribute.get()), path, "H5Aget_type");
-  if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0) {
-    throw InputError(path, "attribute '" + name + "' is not a fixed-length string");
+  Hdf5Handle space(H5Aget_space(attribute.get()), path, "H5Aget_space");
+  if (H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
+    throw InputError(path, "attribute '" + name + "' is not one string");
+  }
+  if (H5Tis_variable_str(type.get()) > 0) {
+    char* text = nullptr;
+    check_hdf5(H5Aread(attribute.get(), type.get(), &text), path, "H5Aread");
+    const std::string copy = text != nullptr ? text : "";
+    H5free_memory(text);
+    return copy;
   }
   std::string value(H5Tget_size(type.get()), '\0');
   check_hdf5(H5Aread(attribute.get(), type.get(), value.data()), path, "H5Aread");

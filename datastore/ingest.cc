@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <set>
 #include <thread>
@@ -78,7 +79,12 @@ std::string source_digests(const DatasetReader& dataset, size_t first, size_t la
     std::string digest = "unreadable";
     try {
       digest = common::sha256_of_file(file);
-    } catch (const common::Error&) {
+    } catch (const InputError& failure) {
+      if (on_error == OnError::kFail) {
+        throw InputError(failure.object(), failure.problem(),
+                         "put it right, or leave its tracklet out with --on-error skip");
+      }
+    } catch (const common::SystemError&) {
       if (on_error == OnError::kFail) throw;
     }
     text += file.filename().string() + " " + digest + "\n";
@@ -147,12 +153,22 @@ bool is_remains(const std::string& name) {
   return name.rfind(".shard-", 0) == 0 || name.rfind("." + std::string(kManifestName), 0) == 0;
 }
 
-// False when shards were removed, damaged ones for example: they are then made again.
+// False when shards were removed, damaged ones for example, or changed their size: they are then
+// made again.
 bool has_all_shards(const fs::path& store, const Manifest& manifest) {
   return std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const auto& shard) {
     std::error_code ignored;
-    return fs::exists(store / shard.file, ignored);
+    return fs::file_size(store / shard.file, ignored) == shard.bytes;
   });
+}
+
+// Of the shards that an earlier manifest of the store names.
+std::map<std::string, uint64_t> promised_sizes(const fs::path& store) {
+  std::map<std::string, uint64_t> sizes;
+  std::error_code ignored;
+  if (!fs::exists(store / kManifestName, ignored)) return sizes;
+  for (const ShardRecord& shard : read_manifest(store).shards) sizes[shard.file] = shard.bytes;
+  return sizes;
 }
 
 // Nothing but the remains of an earlier ingest may lie in the directory. Returns true if it holds a
@@ -182,10 +198,16 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
 enum class ShardState { kMissing, kFinished, kDamaged };
 
 // Of a shard file of this very ingest, left by a run that was cut off or written by another just
-// now. `fault` gets what is wrong with a damaged one.
-ShardState state_of_shard(const fs::path& path, const std::string& identity, std::string& fault) {
+// now. `promised` holds sizes that a manifest names. `fault` gets what is wrong with a damaged one.
+ShardState state_of_shard(const fs::path& path, const std::string& identity,
+                          const std::map<std::string, uint64_t>& promised, std::string& fault) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return ShardState::kMissing;
+  const auto size = promised.find(path.filename().string());
+  if (size != promised.end() && fs::file_size(path, ignored) != size->second) {
+    fault = path.string() + ": has another size than the manifest says";
+    return ShardState::kDamaged;
+  }
   try {
     const ShardReader reader(path);
     if (reader.ingest_identity() == identity) {
@@ -213,6 +235,7 @@ class Ingester {
       for (const ShardRecord& shard : manifest.shards) remove_remains_of(shard.file);
       return {IngestOutcome::kAlreadyThere, manifest};
     }
+    promised_ = promised_sizes(store_);
     selection_ = select_tracklets(dataset_, options_, progress_);
     if (selection_.tracklets.empty()) {
       throw InputError("the dataset for " + store_.string(), "has no readable tracklet");
@@ -230,6 +253,12 @@ class Ingester {
     // Of writers that died while this one was working.
     for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
     return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
+  }
+
+  // After a failure: an empty directory that was not there before.
+  void remove_made_directory() const {
+    std::error_code ignored;
+    if (made_directory_ && fs::is_empty(store_, ignored)) fs::remove(store_, ignored);
   }
 
  private:
@@ -274,12 +303,10 @@ class Ingester {
     require_room(store_, missing);
   }
 
-  void make_store_directory() const {
+  void make_store_directory() {
     std::error_code failure;
-    fs::create_directories(store_, failure);
-    if (failure) {
-      throw common::SystemError(store_.string(), "cannot be created: " + failure.message());
-    }
+    made_directory_ = fs::create_directories(store_, failure);
+    if (failure) throw common::system_call_error(store_.string(), "create", failure.value());
     common::remove_stale_temporaries(store_ / kManifestName);
     for (const ShardPlan& plan : plans_) common::remove_stale_temporaries(store_ / plan.file);
   }
@@ -312,15 +339,16 @@ class Ingester {
   bool finish_shard(const ShardPlan& plan, const FrameGeometry& geometry) {
     const fs::path path = store_ / plan.file;
     std::string fault;
-    ShardState state = state_of_shard(path, identity_, fault);
+    ShardState state = state_of_shard(path, identity_, promised_, fault);
     if (state != ShardState::kFinished) {
       const std::optional<ShardClaim> claim = ShardClaim::attempt(path);
       if (!claim) return false;
       // It may have been finished between the look and the claim.
-      state = state_of_shard(path, identity_, fault);
+      state = state_of_shard(path, identity_, promised_, fault);
       if (state == ShardState::kDamaged) set_aside(path, fault);
       if (state != ShardState::kFinished) {
         write_shard(plan, geometry);
+        promised_.erase(plan.file);
         return true;
       }
     }
@@ -367,6 +395,8 @@ class Ingester {
   const IngestOptions& options_;
   common::ProgressSink& progress_;
   std::string identity_;
+  std::map<std::string, uint64_t> promised_;  // sizes by the manifest that is there already
+  bool made_directory_ = false;
   Selection selection_;
   std::vector<TrackletDescription> descriptions_;  // of the selection
   std::vector<ShardPlan> plans_;
@@ -378,7 +408,13 @@ class Ingester {
 
 IngestResult ingest(const DatasetReader& dataset, const fs::path& store,
                     const IngestOptions& options, common::ProgressSink& progress) {
-  return Ingester(dataset, store, options, progress).run();
+  Ingester ingester(dataset, store, options, progress);
+  try {
+    return ingester.run();
+  } catch (...) {
+    ingester.remove_made_directory();
+    throw;
+  }
 }
 
 }  // namespace muster::datastore

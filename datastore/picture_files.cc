@@ -1,5 +1,7 @@
 #include "datastore/picture_files.h"
 
+#include <zlib.h>
+
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -12,15 +14,37 @@ using common::InputError;
 
 namespace {
 
-// OpenCV's PNG decoder accepts files that end early and fills the rest with black; this looks at
-// the end.
-bool ends_whole(const std::string& bytes) {
-  const auto ends_with = [&](const std::string& tail) {
-    return bytes.size() >= tail.size() &&
-           bytes.compare(bytes.size() - tail.size(), tail.size(), tail) == 0;
-  };
-  if (bytes.compare(0, 4, "\x89PNG") == 0) return ends_with(std::string("IEND\xAE\x42\x60\x82", 8));
-  return true;
+uint32_t big_endian(const std::string& bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
+  return value;
+}
+
+// What is wrong with the chunks of a PNG file, or "". OpenCV's decoder fills the rest of a file
+// that ends early with black, and libpng prints lines of its own about damaged chunks, so neither
+// gets to see them.
+std::string png_fault(const std::string& bytes) {
+  constexpr size_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
+  bool has_pixels = false;
+  for (size_t at = kSignature;;) {
+    if (bytes.size() < at + kAround) return "is truncated";
+    const size_t length = big_endian(bytes, at);
+    if (bytes.size() - at - kAround < length) return "is truncated";
+    const std::string type = bytes.substr(at + 4, 4);
+    const auto* checked = reinterpret_cast<const Bytef*>(bytes.data() + at + 4);
+    const uint32_t crc = static_cast<uint32_t>(::crc32(0, checked, static_cast<uInt>(length + 4)));
+    const bool first_is_header = at > kSignature || (type == "IHDR" && length == 13);
+    if (crc != big_endian(bytes, at + 8 + length) || !first_is_header) {
+      return "is damaged at byte " + std::to_string(at);
+    }
+    if (type == "IEND") return has_pixels ? "" : "holds no pixels";
+    has_pixels = has_pixels || type == "IDAT";
+    at += kAround + length;
+  }
+}
+
+bool is_png(const std::string& bytes) {
+  return bytes.compare(0, 8, std::string("\x89PNG\r\n\x1A\n")) == 0;
 }
 
 bool is_jpeg(const std::string& bytes) { return bytes.compare(0, 3, "\xFF\xD8\xFF") == 0; }
@@ -32,9 +56,8 @@ Image read_picture(const std::filesystem::path& path) { return read_source_frame
 SourceFrame read_source_frame(const std::filesystem::path& path) {
   const std::string bytes = common::read_file(path);
   if (bytes.empty()) throw InputError(path.string(), "is empty", "fetch the picture again");
-  if (!ends_whole(bytes)) {
-    throw InputError(path.string(), "is truncated", "fetch the picture again");
-  }
+  const std::string fault = is_png(bytes) ? png_fault(bytes) : "";
+  if (!fault.empty()) throw InputError(path.string(), fault, "fetch the picture again");
   if (is_jpeg(bytes)) {
     const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
     return {decoded_jpeg(begin, bytes.size(), path.string()), {begin, begin + bytes.size()}};

@@ -89,7 +89,7 @@ struct ShardWriter::State {
 
 ShardWriter::ShardWriter(const fs::path& path, const FrameGeometry& geometry,
                          int64_t total_tracklets, int64_t total_frames,
-                         const std::string& ingest_identity)
+                         const std::string& ingest_identity) try
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.path = path;
@@ -121,6 +121,8 @@ ShardWriter::ShardWriter(const fs::path& path, const FrameGeometry& geometry,
     s.joints = create_dataset(s.file, kFramesJoints, H5T_IEEE_F32LE,
                               {count, static_cast<hsize_t>(kJointCount), 3});
   }
+} catch (const common::SystemError& failure) {
+  throw common::about_final_name(failure, path);
 }
 
 ShardWriter::~ShardWriter() = default;
@@ -188,7 +190,7 @@ void ShardWriter::State::write_columns() {
   column(kTrackletRole, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.role);
 }
 
-std::string ShardWriter::publish() {
+std::string ShardWriter::publish() try {
   State& s = *state_;
   MUSTER_REQUIRE(s.frames, ==, s.total_frames);
   MUSTER_REQUIRE(static_cast<int64_t>(s.columns.start.size()), ==, s.total_tracklets);
@@ -212,6 +214,8 @@ std::string ShardWriter::publish() {
   common::publish_file(s.temporary, s.path);
   s.published = true;
   return uuid;
+} catch (const common::SystemError& failure) {
+  throw common::about_final_name(failure, state_->path);
 }
 
 }  // namespace muster::datastore

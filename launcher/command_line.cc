@@ -105,6 +105,12 @@ std::string CommandLine::text(const std::string& name) const {
   throw InputError((plain ? "" : "--") + name, "is missing", "usage: " + state_->usage);
 }
 
+std::string CommandLine::path(const std::string& name) const {
+  std::string value = text(name);
+  while (value.size() > 1 && value.back() == '/') value.pop_back();
+  return value;
+}
+
 std::vector<std::string> CommandLine::texts(const std::string& name) const {
   return has(name) ? state_->values[name].as<std::vector<std::string>>()
                    : std::vector<std::string>();

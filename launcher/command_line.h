@@ -29,6 +29,8 @@ class CommandLine {
   bool has(const std::string& name) const;
   // The value or the default. Throws InputError if neither is there.
   std::string text(const std::string& name) const;
+  // The same without separators at its end: "run/" is the directory "run".
+  std::string path(const std::string& name) const;
   std::vector<std::string> texts(const std::string& name) const;
   // Throws InputError unless the value is a whole number in [low, high].
   long long integer(const std::string& name, long long low, long long high) const;

@@ -3,6 +3,8 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <sstream>
 
 #include "common/atomic_file.h"
@@ -39,12 +41,47 @@ std::vector<std::string> quoted_parts(const std::string& text) {
   return parts;
 }
 
+std::vector<std::string> enum_names(const google::protobuf::EnumDescriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.value_count(); ++i) names.push_back(type.value(i)->name());
+  return names;
+}
+
+// "'flaot32' is not one of FLOAT32, FLOAT64; did you mean 'FLOAT32'?"
+std::string enum_complaint(const std::string& value, const google::protobuf::EnumDescriptor& type) {
+  const std::vector<std::string> names = enum_names(type);
+  std::string text = "'" + value + "' is not one of ", upper = value;
+  for (size_t i = 0; i < names.size(); ++i) text += (i > 0 ? ", " : "") + names[i];
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char letter) { return std::toupper(letter); });
+  const std::string nearest = nearest_name(upper, names);
+  return text + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+}
+
+// The type of the first enum field of that name in `type` or below, or null.
+const google::protobuf::EnumDescriptor* enum_of_field(const Descriptor& type,
+                                                      const std::string& name) {
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    if (field.enum_type() != nullptr && field.name() == name) return field.enum_type();
+    if (field.message_type() == nullptr) continue;
+    const auto* below = enum_of_field(*field.message_type(), name);
+    if (below != nullptr) return below;
+  }
+  return nullptr;
+}
+
 // Collects every complaint of the parser. Unknown fields come as warnings, so that parsing goes on.
 class Complaints : public google::protobuf::io::ErrorCollector {
  public:
   explicit Complaints(const std::string& path) : path_(path) {}
   void AddError(int line, int column, const std::string& message) override {
-    add(line, column, message);
+    const std::vector<std::string> parts = quoted_parts(message);  // value, field
+    const auto* type = message.rfind("Unknown enumeration value", 0) == 0 && parts.size() == 2
+                           ? enum_of_field(*proto::Experiment::descriptor(), parts[1])
+                           : nullptr;
+    add(line, column,
+        type != nullptr ? parts[1] + ": " + enum_complaint(parts[0], *type) : message);
   }
   void AddWarning(int line, int column, const std::string& message) override {
     const std::vector<std::string> parts = quoted_parts(message);
@@ -86,14 +123,6 @@ const char* type_phrase(const FieldDescriptor& field) {
   }
 }
 
-std::string enum_names(const FieldDescriptor& field) {
-  std::string names;
-  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
-    names += (i > 0 ? ", " : "") + field.enum_type()->value(i)->name();
-  }
-  return names;
-}
-
 void set_scalar(Message& message, const FieldDescriptor& field, const std::string& value,
                 const std::string& path) {
   const Reflection& reflection = *message.GetReflection();
@@ -110,10 +139,9 @@ void set_scalar(Message& message, const FieldDescriptor& field, const std::strin
   TextFormat::Parser parser;
   parser.RecordErrorsTo(&complaints);
   if (!parser.ParseFieldValueFromString(value, &field, &message)) {
-    const std::string expected = field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM
-                                     ? "one of " + enum_names(field)
-                                     : type_phrase(field);
-    throw InputError("--set " + path, "'" + value + "' is not " + expected);
+    throw InputError("--set " + path, field.enum_type() != nullptr
+                                          ? enum_complaint(value, *field.enum_type())
+                                          : "'" + value + "' is not " + type_phrase(field));
   }
 }
 

@@ -44,17 +44,31 @@ std::string entry_text(const std::optional<ReportEntry>& entry) {
   return text;
 }
 
+// Nothing but a report of ours is replaced.
+void require_replaceable(const fs::path& file, const std::string& mark) {
+  std::error_code ignored;
+  if (fs::exists(file, ignored) && (!fs::is_regular_file(file, ignored) ||
+                                    common::read_file(file).find(mark) == std::string::npos)) {
+    throw common::InputError(file.string(), "already exists and is not a report of muster's",
+                             "choose another --out or move it away");
+  }
+  common::remove_stale_temporaries(file);
+}
+
 }  // namespace
 
 void write_report(const proto::ReportInput& input, const fs::path& directory) {
+  for (const auto& [name, mark] : {std::pair<const char*, const char*>("report.html", kHtmlMark),
+                                   {"report.md", kMarkdownMark},
+                                   {"report.csv", kCsvHeader}}) {
+    require_replaceable(directory / name, mark);
+  }
   const std::pair<const char*, std::string> files[] = {{"report.html", report_html(input)},
                                                        {"report.md", report_markdown(input)},
                                                        {"report.csv", report_csv(input)}};
   std::error_code failure;
   fs::create_directories(directory, failure);
-  if (failure) {
-    throw common::SystemError(directory.string(), "cannot be created: " + failure.message());
-  }
+  if (failure) throw common::system_call_error(directory.string(), "create", failure.value());
   for (const auto& [name, text] : files) common::write_file_atomically(directory / name, text);
 }
 

@@ -10,8 +10,9 @@ namespace muster::monitoring {
 
 // Writes report.html, report.md and report.csv, each whole or not at all, and creates the
 // directory. The bytes are a function of the input alone. Throws InputError for an input that
-// contradicts itself, SystemError if gnuplot is missing or a file cannot be written; nothing is
-// written unless all three could be made.
+// contradicts itself, and where one of the three files is there and is not a report of
+// muster's; SystemError if gnuplot is missing or a file cannot be written; nothing is written
+// unless all three could be made.
 void write_report(const proto::ReportInput& input, const std::filesystem::path& directory);
 
 // The three texts. report_html runs gnuplot.

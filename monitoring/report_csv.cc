@@ -21,8 +21,7 @@ std::string field(const std::string& text) {
 }  // namespace
 
 std::string report_csv(const proto::ReportInput& input) {
-  std::string text =
-      "experiment,method,train,test,split,settings,rank1,rank5,rank10,rank20,map,source\n";
+  std::string text = kCsvHeader;
   for (const proto::ReportCell* cell : view_of(input).cells) {
     std::vector<std::string> fields = {input.experiment(),
                                        cell->method(),

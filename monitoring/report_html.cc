@@ -75,6 +75,7 @@ std::string cell_title(const proto::ReportCell& cell) {
 void write_head(std::ostream& page, const proto::ReportInput& input, const ReportView& view) {
   const std::string title = escaped(input.title().empty() ? input.experiment() : input.title());
   page << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+       << kHtmlMark << "\n"
        << "<meta http-equiv=\"Content-Security-Policy\" "
           "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
        << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"

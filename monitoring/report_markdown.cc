@@ -142,7 +142,7 @@ std::string report_markdown(const proto::ReportInput& input) {
   }
   for (const proto::ReportCell* cell : view.cells) text += provenance(*cell);
   while (text.size() > 1 && text[text.size() - 2] == '\n') text.pop_back();
-  return text;
+  return text + "\n" + kMarkdownMark + "\n";
 }
 
 }  // namespace muster::monitoring

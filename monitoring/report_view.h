@@ -9,6 +9,12 @@
 
 namespace muster::monitoring {
 
+// What a page, a text and a table of ours begin with or hold; other files are never replaced.
+inline constexpr char kHtmlMark[] = "<meta name=\"generator\" content=\"muster\">";
+inline constexpr char kMarkdownMark[] = "<!-- generator: muster -->";
+inline constexpr char kCsvHeader[] =
+    "experiment,method,train,test,split,settings,rank1,rank5,rank10,rank20,map,source\n";
+
 // The cells of one row and one column; percent.
 struct ReportEntry {
   double rank1_mean_percent = 0;

@@ -18,8 +18,25 @@ void write_result(const fs::path& file, const proto::ReportCell& cell) {
   MUSTER_REQUIRE(google::protobuf::util::MessageToJsonString(cell, &text, options).ok(), ==, true);
   std::error_code failure;
   fs::create_directories(file.has_parent_path() ? file.parent_path() : ".", failure);
-  if (failure) throw common::SystemError(file.string(), "cannot be created: " + failure.message());
+  if (failure) throw common::system_call_error(file.string(), "create", failure.value());
   common::write_file_atomically(file, text);
+}
+
+void require_replaceable_result(const fs::path& file) {
+  std::error_code ignored;
+  if (fs::exists(file, ignored)) {
+    proto::ReportCell cell;
+    // Every result has queries; other JSON objects may parse as an empty one.
+    const bool ours =
+        fs::is_regular_file(file, ignored) &&
+        google::protobuf::util::JsonStringToMessage(common::read_file(file), &cell).ok() &&
+        cell.has_queries();
+    if (!ours) {
+      throw common::InputError(file.string(), "already exists and is not a result of muster's",
+                               "choose another --result or move it away");
+    }
+  }
+  common::remove_stale_temporaries(file);
 }
 
 std::vector<proto::ReportCell> read_results(const fs::path& workspace) {

@@ -13,6 +13,10 @@ namespace muster::schedulers {
 // SystemError.
 void write_result(const std::filesystem::path& file, const proto::ReportCell& cell);
 
+// Throws InputError, and touches nothing, if something stands at `file` that is not a result.
+// Removes what writers of it that died have left.
+void require_replaceable_result(const std::filesystem::path& file);
+
 // All results, sorted by file name. Throws InputError naming a file that is not a result, or the
 // workspace if it does not exist.
 std::vector<proto::ReportCell> read_results(const std::filesystem::path& workspace);

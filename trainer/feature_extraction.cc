@@ -14,6 +14,7 @@
 #include "models/safetensors.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/rank_tensors.h"
+#include "trainer/scoring.h"
 
 namespace muster::trainer {
 namespace {
@@ -91,6 +92,7 @@ std::map<std::string, std::string> provenance_of(const ExtractionRequest& reques
           {"protocol", request.protocol.empty()
                            ? datastore::default_protocol(store.manifest().facts.layout)
                            : request.protocol},
+          {"metric", metric_name(request.run.experiment.scoring().metric())},
           {"commit", common::commit()}};
 }
 

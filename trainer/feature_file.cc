@@ -58,6 +58,27 @@ void write_content(const fs::path& path, const FeatureTable& table) {
   file.close(name);
 }
 
+bool is_own_feature_file(const fs::path& path) {
+  try {
+    const Hdf5Handle file = open_hdf5_file(path.string());
+    return has_dataset(file, "/features") && H5Aexists(file.get(), "facts") > 0 &&
+           read_integer_attribute(file, "format_version", path.string()) == kFeatureFormatVersion;
+  } catch (const common::Error&) {
+    return false;
+  }
+}
+
+// Strings as they are, numbers as their JSON text.
+std::map<std::string, std::string> facts_from(const std::string& text, const std::string& path) {
+  const auto object = nlohmann::json::parse(text, nullptr, false);
+  if (!object.is_object()) throw InputError(path, "attribute 'facts' is not a JSON object");
+  std::map<std::string, std::string> facts;
+  for (const auto& [key, value] : object.items()) {
+    facts[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return facts;
+}
+
 }  // namespace
 
 void write_feature_file(const fs::path& path, const FeatureTable& table) {
@@ -70,10 +91,29 @@ void write_feature_file(const fs::path& path, const FeatureTable& table) {
   try {
     write_content(temporary, table);
     common::publish_file(temporary, path);
+  } catch (const common::SystemError& failure) {
+    ::unlink(temporary.c_str());
+    throw common::about_final_name(failure, path);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
+}
+
+void require_replaceable_feature_file(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path folder = fs::absolute(path).parent_path();
+  if (!fs::is_directory(folder, ignored)) {
+    throw InputError(folder.string(), "no such directory", "make it first");
+  }
+  if (fs::is_directory(path, ignored)) {
+    throw InputError(path.string(), "is a directory, not a file", "name a file in it");
+  }
+  if (fs::exists(path, ignored) && !is_own_feature_file(path)) {
+    throw InputError(path.string(), "already exists and is not a feature file of muster's",
+                     "choose another --features or move it away");
+  }
+  common::remove_stale_temporaries(path);
 }
 
 FeatureTable read_feature_file(const fs::path& path) {
@@ -86,6 +126,10 @@ FeatureTable read_feature_file(const fs::path& path) {
     throw InputError(name, "dataset 'features' has " + std::to_string(shape.size()) +
                                " axes instead of [rows, features] or [rows, variants, features]");
   }
+  if (shape.back() == 0 || shape[1] == 0) {
+    throw InputError(name, "dataset 'features' has an axis of length 0: no features per row");
+  }
+  table.name = name;
   table.rows = static_cast<int64_t>(shape[0]);
   table.variants = shape.size() == 3 ? static_cast<int64_t>(shape[1]) : 1;
   table.features = static_cast<int64_t>(shape.back());
@@ -103,13 +147,7 @@ FeatureTable read_feature_file(const fs::path& path) {
   table.camera = read_column(file, "/camera", table.rows, name);
   table.role = read_column(file, "/role", table.rows, name);
   if (H5Aexists(file.get(), "facts") > 0) {
-    const auto facts =
-        nlohmann::json::parse(read_text_attribute(file, "facts", name), nullptr, false);
-    if (facts.is_object()) {
-      for (const auto& [key, value] : facts.items()) {
-        if (value.is_string()) table.facts[key] = value.get<std::string>();
-      }
-    }
+    table.facts = facts_from(read_text_attribute(file, "facts", name), name);
   }
   return table;
 }

@@ -76,6 +76,11 @@ std::unique_ptr<ParameterUpdate> create_parameter_update(const proto::Optimizer&
   demand_not_negative(settings.learning_rate(), "learning_rate");
   demand_not_negative(settings.gradient_clamp(), "gradient_clamp");
   demand_not_negative(static_cast<double>(settings.warmup_steps()), "warmup_steps");
+  for (const int64_t step : settings.decay_steps()) {
+    if (step >= 0) continue;
+    throw common::InputError("training.optimizer.decay_steps",
+                             std::to_string(step) + " is negative");
+  }
   demand_not_negative(settings.sgd().momentum(), "sgd.momentum");
   demand_not_negative(settings.sgd().weight_decay(), "sgd.weight_decay");
   demand_not_negative(settings.adam().weight_decay(), "adam.weight_decay");

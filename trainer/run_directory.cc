@@ -3,6 +3,7 @@
 #include <google/protobuf/text_format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "common/atomic_file.h"
@@ -41,6 +42,23 @@ std::string checkpoint_name(int64_t step) {
   return name;
 }
 
+// What a training leaves that failed before it wrote anything.
+bool holds_only_empty_folders(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return false;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_symlink() || !entry.is_directory()) return false;
+  }
+  return true;
+}
+
+void remove_remains(const fs::path& run, int64_t steps) {
+  for (const char* name : {"spec.textproto", "provenance.json", kResultName}) {
+    common::remove_stale_temporaries(run / name);
+  }
+  common::remove_stale_temporaries(run / "checkpoints" / checkpoint_name(steps));
+}
+
 // Renames an unfinished run out of the way; nothing is deleted.
 void set_aside(const fs::path& path) {
   for (int number = 1;; ++number) {
@@ -69,14 +87,15 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
     throw InputError(path.string(), "already holds a finished run of other settings or data",
                      "choose another --run");
   }
+  remove_remains(path, experiment.training().steps());
   std::error_code failure;
   if (fs::exists(path / "spec.textproto", failure)) {
     set_aside(path);
-  } else {
+  } else if (!holds_only_empty_folders(path)) {
     common::require_new_directory(path, "choose another --run");
   }
   fs::create_directories(path / "checkpoints", failure);
-  if (failure) throw common::SystemError(path.string(), "cannot be created: " + failure.message());
+  if (failure) throw common::system_call_error(path.string(), "create", failure.value());
   common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
   common::write_file_atomically(
       path / "provenance.json",
@@ -104,8 +123,7 @@ void RunDirectory::append_progress(const common::StepReport& report,
                        {"optimizer", phase.optimizer}}}};
   progress_ << line.dump() << '\n' << std::flush;
   if (!progress_) {
-    throw common::SystemError((path_ / "progress.jsonl").string(), "cannot be written",
-                              "is the disk full?");
+    throw common::system_call_error((path_ / "progress.jsonl").string(), "write", errno);
   }
 }
 
@@ -114,14 +132,16 @@ void RunDirectory::write_checkpoint(int64_t step, const models::NamedTensors& pa
   const fs::path temporary = common::temporary_name_beside(target);
   std::error_code failure;
   fs::create_directory(temporary, failure);
-  if (failure)
-    throw common::SystemError(target.string(), "cannot be created: " + failure.message());
+  if (failure) throw common::system_call_error(target.string(), "create", failure.value());
   try {
     models::write_safetensors(temporary / "model.safetensors", parameters,
                               {{"format", "pt"}, {"producer", "muster"}});
     const json state = {{"step", step}, {"identities", facts_.identities}};
     common::write_file_atomically(temporary / "state.json", state.dump(1) + "\n");
     common::publish_file(temporary, target);
+  } catch (const common::SystemError& problem) {
+    fs::remove_all(temporary, failure);
+    throw common::about_final_name(problem, target);
   } catch (...) {
     fs::remove_all(temporary, failure);
     throw;
@@ -152,6 +172,8 @@ FinishedRun read_finished_run(const fs::path& path) {
   const json facts = parse_json_file(path / "provenance.json");
   try {
     result.at("step").get_to(run.step);
+    result.at("loss").get_to(run.loss);
+    result.at("losses").get_to(run.losses);
     run.weights =
         path / "checkpoints" / result.at("checkpoint").get<std::string>() / "model.safetensors";
     facts.at("train_store").get_to(run.facts.train_store);

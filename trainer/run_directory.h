@@ -27,8 +27,8 @@ struct TrainingFacts {
 // One thread of rank 0.
 class RunDirectory {
  public:
-  // Creates the directory. An unfinished run in it is renamed to NAME.unfinished-K beside it; a
-  // finished one throws InputError.
+  // Creates the directory; one that holds nothing but empty folders counts as new. An unfinished
+  // run in it is renamed to NAME.unfinished-K beside it; a finished one throws InputError.
   RunDirectory(const std::filesystem::path& path, const proto::Experiment& experiment,
                const TrainingFacts& facts);
   // One line of progress.jsonl, flushed. Throws SystemError when the disk is full.
@@ -50,6 +50,8 @@ struct FinishedRun {
   TrainingFacts facts;
   std::filesystem::path weights;  // model.safetensors of the last checkpoint
   int64_t step = 0;
+  double loss = 0;  // of the last step; 0 if there was none
+  std::map<std::string, double> losses;
 };
 
 bool is_finished_run(const std::filesystem::path& path);

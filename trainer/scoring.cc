@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "common/error.h"
 #include "datastore/protocol.h"
 
@@ -39,17 +42,24 @@ at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
 
 }  // namespace
 
+std::string metric_name(proto::Metric metric) {
+  std::string name = proto::Metric_Name(metric);
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char letter) { return std::tolower(letter); });
+  return name;
+}
+
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     int64_t* gallery_size, common::ProgressSink& progress) {
   if (queries.variants != gallery.variants || queries.features != gallery.features) {
-    throw common::InputError("--gallery-features", "has vectors of another shape than --features");
+    throw common::InputError(gallery.name, "has vectors of another shape than " + queries.name);
   }
   const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
   const std::vector<int64_t> gallery_rows =
       rows_with(gallery, datastore::kRoleGallery | datastore::kRoleDistractor);
-  if (query_rows.empty()) throw common::InputError("--features", "has no row with the query role");
+  if (query_rows.empty()) throw common::InputError(queries.name, "has no row with the query role");
   if (gallery_rows.empty())
-    throw common::InputError("features", "have no row with the gallery role");
+    throw common::InputError(gallery.name, "has no row with the gallery role");
   std::vector<GalleryItem> items;
   for (const int64_t row : gallery_rows) {
     const auto index = static_cast<size_t>(row);
@@ -75,7 +85,7 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
   progress.end();
   RankingResult result = metrics.result();
   if (result.queries == 0) {
-    throw common::InputError("--features", "no query has a match in the gallery");
+    throw common::InputError(queries.name, "no query has a match in the gallery");
   }
   return result;
 }

@@ -8,6 +8,9 @@
 
 namespace muster::trainer {
 
+// Lower case, as the command line says it.
+std::string metric_name(proto::Metric metric);
+
 // Queries are rows of `queries` with the query bit, the gallery rows of `gallery` with the gallery
 // or distractor bit; junk rows are ignored. Distances are sums over variants, computed in blocks of
 // queries. Throws InputError if there are no queries, no gallery, or shapes do not fit.

@@ -11,6 +11,7 @@
 #include "datastore/clip_loader.h"
 #include "datastore/protocol.h"
 #include "models/model_catalog.h"
+#include "proto/stage.pb.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/loss_terms.h"
 #include "trainer/optimizer_setup.h"
@@ -232,11 +233,19 @@ class Trainer {
 
 namespace {
 
+// What decides the weights: nothing of where and how fast.
+std::string deciding_settings(const proto::Experiment& experiment) {
+  return common::canonical_text(experiment, [](const google::protobuf::FieldDescriptor& field) {
+    return field.options().HasExtension(proto::stage) &&
+           field.options().GetExtension(proto::stage) == proto::EXECUTION;
+  });
+}
+
 // Asking twice does nothing: a finished run of the same settings on the same data is left alone.
 bool already_trained(const TrainingRequest& request) {
   if (!is_finished_run(request.run_directory)) return false;
   const FinishedRun run = read_finished_run(request.run_directory);
-  return common::canonical_text(run.experiment) == common::canonical_text(request.experiment) &&
+  return deciding_settings(run.experiment) == deciding_settings(request.experiment) &&
          run.facts.store_hash == datastore::manifest_hash(request.store_directory);
 }
 

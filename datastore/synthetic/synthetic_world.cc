@@ -150,11 +150,14 @@ std::vector<std::string> synthetic_world_names() {
   return names;
 }
 
-void render_synthetic_world(const SyntheticWorldOptions& options, common::ProgressSink& progress) {
+namespace {
+
+void render_checked_world(const SyntheticWorldOptions& options, const std::filesystem::path& output,
+                          common::ProgressSink& progress) {
   const WorldTraits& world = world_traits(options.world);
   const PlanRequest request = checked_request(options, world);
-  const std::filesystem::path output = without_trailing_slash(options.output);
   common::require_new_directory(output, "choose another output or remove it first");
+  common::remove_stale_temporaries(output);
 
   const std::vector<TrackletPlan> plans = plan_world(world, request);
   int64_t frames = 0;
@@ -173,6 +176,17 @@ void render_synthetic_world(const SyntheticWorldOptions& options, common::Progre
   write_world_note(folder.path(), world, noted, plans);
   folder.publish(output);
   progress.end();
+}
+
+}  // namespace
+
+void render_synthetic_world(const SyntheticWorldOptions& options, common::ProgressSink& progress) {
+  const std::filesystem::path output = without_trailing_slash(options.output);
+  try {
+    render_checked_world(options, output, progress);
+  } catch (const common::SystemError& failure) {
+    throw common::about_final_name(failure, output);
+  }
 }
 
 }  // namespace muster::datastore

@@ -1,6 +1,8 @@
 #include <ATen/Parallel.h>
 
-#include <filesystem>
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "common/error.h"
@@ -8,6 +10,7 @@
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/experiment_file.h"
+#include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
 #include "trainer/feature_extraction.h"
@@ -36,6 +39,23 @@ int32_t roles_from(const std::string& names) {
   return roles;
 }
 
+void print_as_json(const std::string& file, const trainer::FeatureTable& table) {
+  nlohmann::json roles;
+  for (const auto& [name, bit] : {std::pair<const char*, int32_t>("query", datastore::kRoleQuery),
+                                  {"gallery", datastore::kRoleGallery},
+                                  {"distractor", datastore::kRoleDistractor},
+                                  {"junk", datastore::kRoleJunk},
+                                  {"train", datastore::kRoleTrain}}) {
+    roles[name] = std::count_if(table.role.begin(), table.role.end(),
+                                [bit = bit](int32_t role) { return (role & bit) != 0; });
+  }
+  std::cout << json_line(nlohmann::json{{"file", file},
+                                        {"rows", table.rows},
+                                        {"variants", table.variants},
+                                        {"features", table.features},
+                                        {"roles", roles}});
+}
+
 }  // namespace
 
 int run_extract(const std::vector<std::string>& arguments) {
@@ -46,8 +66,9 @@ int run_extract(const std::vector<std::string>& arguments) {
       .option("role", "LIST", "probe, gallery, train", "probe,gallery")
       .option("protocol", "NAME", "random-half or all-test [the layout's own]")
       .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
-      .option("features", "FILE", "where the signatures go; replaced if it exists")
-      .option("threads", "N", "tracklets in work at a time; 0: all cores", "0");
+      .option("features", "FILE", "where the signatures go; an older feature file is replaced")
+      .option("threads", "N", "tracklets in work at a time; 0: all cores", "0")
+      .flag("json", "print what was written as JSON");
   if (!line.parse(arguments)) return 0;
   const auto stores = named_directories(line.texts("store"), "--store");
   if (stores.size() != 1) {
@@ -69,16 +90,15 @@ int run_extract(const std::vector<std::string>& arguments) {
   request.store_directory = stores.begin()->second;
   if (line.has("protocol")) request.protocol = line.text("protocol");
   request.roles = roles_from(line.text("role"));
-  const std::string target = line.text("features");
-  const auto folder = std::filesystem::absolute(target).parent_path();
-  if (!std::filesystem::is_directory(folder)) {
-    throw InputError(folder.string(), "no such directory", "make it before --features goes there");
-  }
+  const std::string target = line.path("features");
+  trainer::require_replaceable_feature_file(target);
   const auto threads = static_cast<int>(line.integer("threads", 0, 1024));
   request.threads = threads == 0 ? usable_cores() : threads;
   at::set_num_threads(1);  // the threads work on whole tracklets
   const auto progress = terminal_progress();
-  trainer::write_feature_file(target, trainer::extract_features(request, *progress));
+  const trainer::FeatureTable table = trainer::extract_features(request, *progress);
+  trainer::write_feature_file(target, table);
+  if (line.has("json")) print_as_json(target, table);
   return 0;
 }
 

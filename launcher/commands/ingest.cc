@@ -99,7 +99,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) return 0;
   const datastore::LayoutEntry& layout = layout_named(line.text("layout"));
   const datastore::IngestOptions options = ingest_options(line, layout);
-  const std::string input = line.text("input"), store = line.text("store");
+  const std::string input = line.text("input"), store = line.path("store");
   const auto progress = terminal_progress();
   datastore::DatasetOptions dataset_options;
   dataset_options.frame_height = options.frame_height;

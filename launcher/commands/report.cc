@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "common/canonical_message.h"
 #include "common/error.h"
@@ -12,6 +13,7 @@
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/experiment_file.h"
+#include "launcher/json_line.h"
 #include "schedulers/results_store.h"
 
 namespace muster::launcher {
@@ -56,6 +58,7 @@ std::string deciding_settings(proto::Experiment experiment, const std::string& t
   experiment.mutable_data()->add_train(train);
   experiment.mutable_training()->clear_loader_threads();
   experiment.mutable_training()->clear_prefetch_batches();
+  experiment.mutable_scoring();  // its mere presence decides nothing
   return common::canonical_text(experiment);
 }
 
@@ -103,7 +106,8 @@ int run_report(const std::vector<std::string>& arguments) {
   line.positional("experiment", "the experiment file")
       .option("workspace", "DIR", "where stores and results are")
       .option("out", "DIR", "where report.html, .md and .csv go; older ones are replaced")
-      .repeated("set", "PATH=VALUE", "change one setting");
+      .repeated("set", "PATH=VALUE", "change one setting")
+      .flag("json", "print the files and the number of cells as JSON");
   if (!line.parse(arguments)) return 0;
   const std::string file = line.text("experiment");
   const proto::Experiment experiment = read_experiment(file, line.texts("set"));
@@ -111,9 +115,17 @@ int run_report(const std::vector<std::string>& arguments) {
     throw common::InputError(file,
                              "names no data.train or no data.test: there is no table to make");
   }
-  const fs::path out = line.text("out");
-  const proto::ReportInput input = report_input(file, experiment, line.text("workspace"), out);
+  const fs::path out = line.path("out");
+  const proto::ReportInput input = report_input(file, experiment, line.path("workspace"), out);
   monitoring::write_report(input, out);
+  if (line.has("json")) {
+    nlohmann::json files;
+    for (const char* name : {"report.html", "report.md", "report.csv"}) {
+      files.push_back((out / name).string());
+    }
+    std::cout << json_line(nlohmann::json{{"files", files}, {"cells", input.cells_size()}});
+    return 0;
+  }
   std::cout << monitoring::terminal_table(input) << "\n" << (out / "report.html").string() << "\n";
   return 0;
 }

@@ -20,11 +20,14 @@ namespace {
 
 using common::InputError;
 
-proto::Metric metric_from(const std::string& name) {
-  if (name == "euclidean") return proto::EUCLIDEAN;
-  if (name == "cosine") return proto::COSINE;
-  throw InputError("--metric '" + name + "'", "is not known",
-                   name_hint(name, {"euclidean", "cosine"}));
+// `source` said it: an option or a file.
+proto::Metric metric_named(const std::string& name, const std::string& source) {
+  std::vector<std::string> known;
+  for (const proto::Metric metric : {proto::EUCLIDEAN, proto::COSINE}) {
+    if (trainer::metric_name(metric) == name) return metric;
+    known.push_back(trainer::metric_name(metric));
+  }
+  throw InputError(source, "metric '" + name + "' is not known", name_hint(name, known));
 }
 
 std::string fact(const trainer::FeatureTable& table, const std::string& name) {
@@ -48,12 +51,29 @@ std::string protocol_of(const CommandLine& line, const trainer::FeatureTable& ta
   return wanted;
 }
 
+// --metric, or the experiment's: of the run, or as extract noted it in the file.
+proto::Metric metric_of(const CommandLine& line, const trainer::FeatureTable& table) {
+  if (line.has("metric")) return metric_named(line.text("metric"), "--metric");
+  if (line.has("run")) {
+    return trainer::read_finished_run(line.text("run")).experiment.scoring().metric();
+  }
+  const std::string recorded = fact(table, "metric");
+  return recorded.empty() ? proto::EUCLIDEAN : metric_named(recorded, table.name);
+}
+
+int split_of(const trainer::FeatureTable& table) {
+  const std::string text = fact(table, "split");
+  const bool whole = text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!whole) throw InputError(table.name, "fact 'split' is '" + text + "', not a whole number");
+  return text.empty() ? 0 : std::stoi(text);
+}
+
 double rank_rate(const trainer::RankingResult& result, size_t rank) {
   return result.cmc[std::min(rank, result.cmc.size()) - 1];
 }
 
 nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
-                       const std::string& protocol) {
+                       const std::string& protocol, proto::Metric metric) {
   nlohmann::json ranks;
   for (const size_t rank : {1, 5, 10, 20}) ranks[std::to_string(rank)] = rank_rate(result, rank);
   return {{"rank", ranks},
@@ -61,18 +81,18 @@ nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
           {"queries", result.queries},
           {"queries_without_match", result.queries_without_match},
           {"gallery", gallery},
-          {"protocol", protocol}};
+          {"protocol", protocol},
+          {"metric", trainer::metric_name(metric)}};
 }
 
 proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gallery_size,
                               const trainer::FeatureTable& queries, const CommandLine& line,
-                              const std::string& protocol) {
+                              const std::string& protocol, proto::Metric metric) {
   proto::ReportCell cell;
   cell.set_train(fact(queries, "train_store"));
   cell.set_test(fact(queries, "test_store"));
   cell.set_method(fact(queries, "method"));
-  const std::string split = fact(queries, "split");
-  cell.set_split(split.empty() ? 0 : std::stoi(split));
+  cell.set_split(split_of(queries));
   for (const double rate : result.cmc) cell.add_cmc(rate);
   cell.set_mean_average_precision(result.mean_average_precision);
   cell.set_queries(result.queries);
@@ -84,9 +104,12 @@ proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gall
   auto facts = queries.facts;
   facts["machine"] = host;
   facts["protocol"] = protocol;
-  facts["metric"] = line.text("metric");
+  facts["metric"] = trainer::metric_name(metric);
   if (line.has("run")) {
-    const trainer::FinishedRun run = trainer::read_finished_run(line.text("run"));
+    trainer::FinishedRun run = trainer::read_finished_run(line.text("run"));
+    if (run.experiment.scoring().metric() != metric) {
+      run.experiment.mutable_scoring()->set_metric(metric);
+    }
     cell.set_settings(common::canonical_text(run.experiment));
     facts["ranks"] = std::to_string(run.facts.ranks);
     facts["steps"] = std::to_string(run.step);
@@ -109,36 +132,39 @@ int run_score(const std::vector<std::string>& arguments) {
   line.option("features", "FILE", "signatures of the queries, and of the gallery")
       .option("gallery-features", "FILE", "signatures of the gallery, if in a file of its own")
       .option("protocol", "NAME", "random-half or all-test [as extracted]")
-      .option("metric", "NAME", "euclidean or cosine", "euclidean")
-      .option("run", "DIR", "the training, for the record's provenance")
-      .option("result", "FILE", "also write a record that muster report reads")
+      .option("metric", "NAME", "euclidean or cosine [the experiment's]")
+      .option("run", "DIR", "the training: its metric, and the record's provenance")
+      .option("result", "FILE", "also write a record for muster report; an older one is replaced")
       .flag("json", "print JSON");
   if (!line.parse(arguments)) return 0;
-  const proto::Metric metric = metric_from(line.text("metric"));
+  if (line.has("metric")) metric_named(line.text("metric"), "--metric");
+  if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
   const trainer::FeatureTable queries = trainer::read_feature_file(line.text("features"));
   const trainer::FeatureTable gallery =
       line.has("gallery-features") ? trainer::read_feature_file(line.text("gallery-features"))
                                    : queries;
   const std::string protocol = protocol_of(line, queries);
+  const proto::Metric metric = metric_of(line, queries);
+  split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
   const trainer::RankingResult result =
       trainer::score(queries, gallery, metric, &gallery_size, *progress);
   if (line.has("result")) {
-    schedulers::write_result(line.text("result"),
-                             report_cell(result, gallery_size, queries, line, protocol));
+    schedulers::write_result(line.path("result"),
+                             report_cell(result, gallery_size, queries, line, protocol, metric));
   }
   if (line.has("json")) {
-    std::cout << as_json(result, gallery_size, protocol) << "\n";
+    std::cout << as_json(result, gallery_size, protocol, metric) << "\n";
     return 0;
   }
   std::printf(
       "rank-1 %.1f  rank-5 %.1f  rank-10 %.1f  rank-20 %.1f  mAP %.1f  (%%; %lld queries, "
-      "%lld gallery tracklets, %s)\n",
+      "%lld gallery tracklets, %s, %s)\n",
       100 * rank_rate(result, 1), 100 * rank_rate(result, 5), 100 * rank_rate(result, 10),
       100 * rank_rate(result, 20), 100 * result.mean_average_precision,
       static_cast<long long>(result.queries), static_cast<long long>(gallery_size),
-      protocol.c_str());
+      protocol.c_str(), trainer::metric_name(metric).c_str());
   return 0;
 }
 

@@ -30,7 +30,7 @@ int run_synth(const std::vector<std::string>& arguments) {
     throw common::InputError("--world '" + options.world + "'", "is not known",
                              name_hint(options.world, worlds));
   }
-  options.output = line.text("out");
+  options.output = line.path("out");
   options.identities = static_cast<int>(line.integer("identities", 0, 9999));
   options.frames = static_cast<int>(line.integer("frames", 0, 500));
   options.seed = static_cast<uint64_t>(line.integer("seed", 0, 1LL << 62));

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/canonical_message.h"
@@ -13,6 +14,7 @@
 #include "launcher/command_line.h"
 #include "launcher/exit_codes.h"
 #include "launcher/experiment_file.h"
+#include "launcher/json_line.h"
 #include "launcher/terminal.h"
 #include "models/model_catalog.h"
 #include "monitoring/fan_out_progress.h"
@@ -45,7 +47,7 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
                      "add --store " + request.train_store + "=DIR");
   }
   request.store_directory = found->second;
-  request.run_directory = line.text("run");
+  request.run_directory = line.path("run");
   return request;
 }
 
@@ -74,9 +76,7 @@ struct Metrics {
     const auto directory = std::filesystem::path(workspace) / "monitoring" / "targets";
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
-    if (failure) {
-      throw common::SystemError(directory.string(), "cannot be created: " + failure.message());
-    }
+    if (failure) throw common::system_call_error(directory.string(), "create", failure.value());
     target.emplace(directory, identity, "127.0.0.1:" + std::to_string(sink.port()));
   }
 };
@@ -100,6 +100,15 @@ void train_on_this_rank(const trainer::TrainingRequest& request, const CommandLi
   if (metrics) metrics->sink.enter(monitoring::RunState::kDone);
 }
 
+void print_as_json(const std::string& directory) {
+  const trainer::FinishedRun run = trainer::read_finished_run(directory);
+  std::cout << json_line(nlohmann::json{{"run", directory},
+                                        {"steps", run.step},
+                                        {"loss", run.loss},
+                                        {"losses", run.losses},
+                                        {"ranks", run.facts.ranks}});
+}
+
 // A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data
 // are the same on every rank, so only rank 0 tells them.
 int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
@@ -108,6 +117,7 @@ int train_together(const trainer::TrainingRequest& request, const CommandLine& l
                                 : trainer::create_single_communicator();
   try {
     train_on_this_rank(request, line, *communicator);
+    if (line.has("json") && communicator->rank() == 0) print_as_json(request.run_directory);
     return kExitDone;
   } catch (const std::exception& failure) {
     if (communicator->size() == 1) throw;
@@ -133,7 +143,8 @@ int run_train(const std::vector<std::string>& arguments) {
       .repeated("store", "NAME=DIR", "where a store of the experiment is")
       .option("run", "DIR", "where the run goes; must not hold a finished run")
       .option("workspace", "DIR", "serve metrics, found through DIR/monitoring/targets")
-      .option("threads", "N", "of this rank's computation", "1");
+      .option("threads", "N", "of this rank's computation", "1")
+      .flag("json", "print the finished run's facts as JSON");
   if (!line.parse(arguments)) return 0;
   at::set_num_threads(static_cast<int>(line.integer("threads", 1, 1024)));
   trainer::TrainingRequest request;

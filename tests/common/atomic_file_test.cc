@@ -201,6 +201,19 @@ TEST(PublishFileTest, AMissingTemporaryLeavesTheOldFile) {
   EXPECT_EQ(read_file(directory / "data"), "old");
 }
 
+TEST(AboutFinalNameTest, TheTemporaryGivesWayToTheFile) {
+  const std::string hidden = temporary_name_beside("runs/final").string();
+  EXPECT_STREQ(about_final_name(SystemError(hidden, "problem", "remedy"), "runs/final").what(),
+               "runs/final: problem; remedy");
+  EXPECT_STREQ(about_final_name(SystemError(hidden + "/a/b", "problem"), "runs/final").what(),
+               "runs/final/a/b: problem");
+}
+
+TEST(AboutFinalNameTest, SoDoesAPartOfTheFile) {
+  EXPECT_STREQ(about_final_name(SystemError("/frames/flow", "problem"), "final").what(),
+               "final: problem");
+}
+
 TEST(SyncPathTest, AMissingPathIsASystemErrorThatNamesIt) {
   const TestDirectory directory;
   const std::string text = failure_text<SystemError>([&] { sync_path(directory / "absent"); });

@@ -91,6 +91,20 @@ TEST(CanonicalTextTest, DistinguishesNeighbouringDoubles) {
   EXPECT_NE(canonical_text(first), canonical_text(second));
 }
 
+TEST(CanonicalTextTest, LeavesOutWhatIsToBeIgnoredAtEveryDepth) {
+  proto::Experiment experiment;
+  experiment.mutable_data()->add_train("a");
+  experiment.mutable_data()->add_test("b");
+  experiment.mutable_training()->set_steps(7);
+  experiment.mutable_training()->set_loader_threads(3);
+  EXPECT_EQ(canonical_text(experiment,
+                           [](const google::protobuf::FieldDescriptor& field) {
+                             return field.name() == "train" || field.name() == "loader_threads";
+                           }),
+            canonical("data { test: 'b' } training { steps: 7 }"));
+  EXPECT_EQ(experiment.training().loader_threads(), 3);
+}
+
 TEST(CanonicalTextTest, LeavesTheMessageItself) {
   proto::Experiment experiment;
   experiment.mutable_data()->set_split(0);

@@ -54,15 +54,22 @@ TEST(Sha256FileTest, OfAnEmptyFile) {
   EXPECT_EQ(sha256_of_file(directory / "empty"), kOfNothing);
 }
 
-TEST(Sha256FileTest, AMissingFileIsASystemErrorThatNamesIt) {
+TEST(Sha256FileTest, AMissingFileIsAnInputErrorThatNamesIt) {
   const TestDirectory directory;
-  const std::string text = failure_text<SystemError>([&] { sha256_of_file(directory / "absent"); });
+  const std::string text = failure_text<InputError>([&] { sha256_of_file(directory / "absent"); });
   EXPECT_TRUE(contains(text, (directory / "absent").string())) << text;
 }
 
-TEST(Sha256FileTest, ADirectoryIsASystemErrorNotTheHashOfNothing) {
+TEST(Sha256FileTest, ADirectoryIsAnInputErrorNotTheHashOfNothing) {
   const TestDirectory directory;
-  EXPECT_THROW(sha256_of_file(directory.path()), SystemError);
+  EXPECT_THROW(sha256_of_file(directory.path()), InputError);
+}
+
+TEST(Sha256FileTest, ALinkToNowhereIsToldAsSuch) {
+  const TestDirectory directory;
+  std::filesystem::create_symlink("absent", directory / "link");
+  const std::string text = failure_text<InputError>([&] { sha256_of_file(directory / "link"); });
+  EXPECT_EQ(text, (directory / "link").string() + ": is a link to nowhere");
 }
 
 }  // namespace

@@ -346,6 +346,17 @@ TEST_F(CutOffIngestTest, MakesAShardAgainThatWasRemovedFromAFinishedStore) {
   expect_continued();
 }
 
+// Bytes after the end of an HDF5 file are no damage to HDF5, but the manifest's checksums fail.
+TEST_F(CutOffIngestTest, MakesAShardOfAFinishedStoreAgainThatHasAnotherSize) {
+  build_store(dataset_, store(), several_shards());
+  const fs::path shard = store() / "shard-00001.h5";
+  const auto size = fs::file_size(shard);
+  for (const uint64_t other : {size + 100, size - 100, uint64_t{0}}) {
+    fs::resize_file(shard, other);
+    expect_continued_and_damaged_kept();
+  }
+}
+
 TEST_F(CutOffIngestTest, RefusesToContinueWithOtherOptions) {
   const auto before = store_bytes(store());
   IngestOptions other = several_shards();
@@ -444,6 +455,15 @@ TEST(UnreadableFrameTest, FailsAndIsNamed) {
   const std::string text =
       failure_text<InputError>([&] { build_store(dataset, directory / "store"); });
   EXPECT_TRUE(contains(text, dataset.tracklets()[2].name)) << text;
+  EXPECT_FALSE(fs::exists(directory / "store"));
+}
+
+TEST(UnreadableFrameTest, AnEmptyDirectoryThatWasThereBeforeStays) {
+  const TestDirectory directory;
+  fs::create_directory(directory / "store");
+  FakeDataset dataset = two_camera_dataset(2, 3);
+  dataset.break_frame(2, 1);
+  EXPECT_THROW(build_store(dataset, directory / "store"), InputError);
   EXPECT_EQ(names_in(directory / "store"), Names{});
 }
 
@@ -589,12 +609,13 @@ TEST_P(FullDiskDeathTest, IsNoticedBeforeTheStartWhereItIsFullAlready) {
 TEST_P(FullDiskDeathTest, IsASystemErrorThatNamesTheShard) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   const std::string text = common::read_file(message_file());
-  EXPECT_TRUE(contains(text, "shard-00000.h5")) << text;
+  EXPECT_TRUE(contains(text, (store() / "shard-00000.h5").string() + ": ")) << text;
+  EXPECT_TRUE(contains(text, "; make room and run the same command again")) << text;
 }
 
 TEST_P(FullDiskDeathTest, LeavesNeitherManifestNorHalfWrittenFile) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
-  EXPECT_EQ(names_in(store()), Names{});
+  EXPECT_FALSE(fs::exists(store()));
 }
 
 TEST_P(FullDiskDeathTest, TheSameCommandFinishesOnceThereIsRoom) {

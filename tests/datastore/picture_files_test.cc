@@ -146,5 +146,41 @@ TEST(PictureFilesTest, ADamagedPngIsReported) {
   refusal(directory / "a.png");
 }
 
+// libpng would print lines of its own about most of these.
+TEST(PictureFilesTest, EveryDamagedByteOfAPngIsReportedAndNothingIsPrinted) {
+  const TestDirectory directory;
+  const fs::path path = directory / "a.png";
+  write_picture(path, waves(24, 16, 1, 0));
+  const auto size = fs::file_size(path);
+  testing::internal::CaptureStderr();
+  for (uint64_t byte = 0; byte < size; ++byte) {
+    flip_bit(path, byte, 5);
+    EXPECT_THROW(read_picture(path), InputError) << "byte " << byte;
+    flip_bit(path, byte, 5);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(read_picture(path).height, 24);
+}
+
+TEST(PictureFilesTest, APngWithoutPixelsIsReportedAndNothingIsPrinted) {
+  const TestDirectory directory;
+  const fs::path path = directory / "a.png";
+  write_picture(path, waves(24, 16, 1, 0));
+  const std::string whole = common::read_file(path);
+  testing::internal::CaptureStderr();
+  write_bytes(path, whole.substr(0, 33) + whole.substr(whole.size() - 12));
+  EXPECT_TRUE(contains(refusal(path), "no pixels"));
+  write_bytes(path, whole.substr(0, 8) + whole.substr(33));
+  refusal(path);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(PictureFilesTest, BytesAfterTheEndOfAPngAreAccepted) {
+  const TestDirectory directory;
+  write_picture(directory / "a.png", waves(24, 16, 1, 0));
+  std::ofstream(directory / "a.png", std::ios::app) << std::string(10, '\0');
+  EXPECT_EQ(read_picture(directory / "a.png").height, 24);
+}
+
 }  // namespace
 }  // namespace muster::datastore

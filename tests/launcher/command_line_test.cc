@@ -144,6 +144,18 @@ INSTANTIATE_TEST_SUITE_P(Values, BadNumberTest,
                          testing::Values("0", "65", "-1", "four", "4x", "4.5", "1e1", " ",
                                          "99999999999999999999"));
 
+TEST_F(CommandLineTest, APathEndsInAName) {
+  for (const auto& [given, meant] :
+       {std::pair<const char*, const char*>("runs/first", "runs/first"),
+        {"runs/first/", "runs/first"},
+        {"runs/first//", "runs/first"},
+        {"/", "/"}}) {
+    CommandLine line("muster train", "");
+    line.option("run", "DIR", "").parse({"--run", given});
+    EXPECT_EQ(line.path("run"), meant);
+  }
+}
+
 TEST_F(CommandLineTest, ReadsASize) {
   line_.parse({"--frame-size", "256x128"});
   EXPECT_EQ(line_.size("frame-size").height, 256);

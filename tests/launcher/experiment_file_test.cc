@@ -115,6 +115,15 @@ TEST_F(ExperimentFileTest, AnUnknownEnumValueIsNamedWithItsLine) {
   EXPECT_TRUE(contains(text, "MANHATTAN")) << text;
 }
 
+TEST_F(ExperimentFileTest, AMistypedEnumValueGetsTheNearestNameAndTheList) {
+  for (const char* value : {"cosine", "COSIN", "Cosine"}) {
+    const std::string text = refusal("scoring { metric: " + std::string(value) + " }");
+    EXPECT_TRUE(contains(text, "metric: '" + std::string(value) +
+                                   "' is not one of EUCLIDEAN, COSINE; did you mean 'COSINE'?"))
+        << text;
+  }
+}
+
 TEST_F(ExperimentFileTest, AnOpenBraceIsNamedWithItsLine) {
   const std::string text = refusal("training {\n  steps: 5\n");
   EXPECT_TRUE(contains(text, path() + ":")) << text;

@@ -75,6 +75,24 @@ TEST(ReportTest, ABadInputLeavesTheReportBefore) {
   EXPECT_EQ(common::read_file(directory.path() / "report.html"), before);
 }
 
+TEST(ReportTest, FilesOfOthersAreNotReplaced) {
+  for (const char* name : {"report.html", "report.md", "report.csv"}) {
+    const TestDirectory directory;
+    const auto file = directory.path() / name;
+    common::write_file_atomically(file, "train,test\nmine");
+    try {
+      write_report(example_input(), directory.path());
+      ADD_FAILURE() << name << " was replaced";
+    } catch (const common::InputError& error) {
+      EXPECT_NE(std::string(error.what()).find(file.string()), std::string::npos);
+    }
+    EXPECT_EQ(common::read_file(file), "train,test\nmine");
+    std::error_code ignored;
+    std::filesystem::remove(file, ignored);
+    EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+  }
+}
+
 TEST(ReportTest, ADirectoryThatCannotBeMadeIsNamed) {
   try {
     write_report(example_input(), "/proc/report");

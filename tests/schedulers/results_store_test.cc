@@ -53,6 +53,20 @@ TEST_F(ResultsStoreTest, AResultComesBackExactly) {
   EXPECT_TRUE(MessageDifferencer::Equals(cells[0], example())) << cells[0].DebugString();
 }
 
+TEST_F(ResultsStoreTest, OnlyAResultMayBeReplaced) {
+  require_replaceable_result(result("new.json"));
+  write_result(result("a.json"), example());
+  require_replaceable_result(result("a.json"));
+  for (const char* content : {"", "{}", "my thesis", "{\"train\": \"mine\"}", "[1, 2]"}) {
+    std::ofstream(result("other.json")) << content;
+    const std::string text =
+        failure_text<InputError>([&] { require_replaceable_result(result("other.json")); });
+    EXPECT_TRUE(contains(text, result("other.json").string())) << text;
+    EXPECT_EQ(common::read_file(result("other.json")), content);
+  }
+  EXPECT_THROW(require_replaceable_result(workspace() / "results"), InputError);
+}
+
 TEST_F(ResultsStoreTest, AResultIsJsonWithTheSchemasNames) {
   write_result(result("a.json"), example());
   const auto value = nlohmann::json::parse(common::read_file(result("a.json")));

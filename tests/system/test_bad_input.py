@@ -4,6 +4,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -29,7 +30,15 @@ def tiny_files_only():
     limit_files(20_000)
 
 
+def no_files():
+    limit_files(0)
+
+
 class BadInputTest(SmallStoreTest):
+    def extract(self, features, **options):
+        return muster("extract", "--run", self.directory / "run", "--store", f"small={self.store}",
+                      "--features", features, **options)
+
     def ingest_error(self, path, *arguments, layout="prid2011", code=2, **options):
         store = self.directory / "new-store"
         error = muster("ingest", "--layout", layout, "--input", path, "--store", store, *arguments,
@@ -72,7 +81,7 @@ class BadInputTest(SmallStoreTest):
         error = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
                        "--on-error", "skip").stderr
         self.assertIn("cam_b/person_0003", error)
-        self.assertIn("1 unreadable tracklets left out", error)
+        self.assertIn("1 unreadable things left out", error)
         muster("store", "verify", store)
 
     def test_output_that_exists_is_kept(self):
@@ -96,16 +105,104 @@ class BadInputTest(SmallStoreTest):
 
     def test_full_disk_leaves_no_half_store_and_no_half_world(self):
         error = self.ingest_error(self.world, code=1, preexec_fn=small_files_only)
-        self.assertIn("shard-00000.h5", error)
-        self.assertEqual([name for name in os.listdir(self.directory / "new-store")
-                          if not name.startswith(".")], [])
+        self.assertIn(f"{self.directory}/new-store/shard-00000.h5: ", error)
+        self.assertIn("File too large; make room and run the same command again", error)
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_full_disk_while_rendering_names_the_world(self):
+        world = self.directory / "full"
+        error = muster("synth", "--world", "prid2011", "--out", world, "--identities", 2,
+                       "--frames", 3, code=1, preexec_fn=no_files).stderr
+        self.assertIn(f"{world}/", error)
+        self.assertNotIn(".tmp.", error)
+        self.assertIn("File too large; make room and run the same command again", error)
+        self.assertEqual(os.listdir(self.directory), [])
 
     def test_full_disk_while_training_leaves_no_finished_run(self):
         error = self.train("run", code=1, preexec_fn=tiny_files_only).stderr
-        self.assertIn("model.safetensors", error)
+        self.assertIn(f"{self.directory}/run/checkpoints/step-00000002/model.safetensors: ", error)
+        self.assertIn("File too large; make room and run the same command again", error)
         self.assertFalse((self.directory / "run" / "result.json").exists())
         self.assertEqual([name for name in os.listdir(self.directory / "run" / "checkpoints")
                           if not name.startswith(".")], [])
+
+    def test_full_disk_before_training_is_mended_by_the_same_command(self):
+        self.assertIn("spec.textproto", self.train("run", code=1, preexec_fn=no_files).stderr)
+        self.train("run")
+        self.assertEqual(os.listdir(self.directory / "run").count("result.json"), 1)
+        self.assertEqual(sorted(os.listdir(self.directory)), ["run", "spec.textproto"])
+
+    def test_full_disk_while_extracting_names_the_file(self):
+        self.train("run")
+        features = self.directory / "features.h5"
+        error = self.extract(features, code=1, preexec_fn=no_files).stderr
+        self.assertIn(f"{features}: ", error)
+        self.assertIn("File too large; make room and run the same command again", error)
+        self.assertEqual(sorted(os.listdir(self.directory)), ["run", "spec.textproto"])
+
+    def test_remains_of_dead_writers_are_removed(self):
+        self.train("run")
+        died = subprocess.Popen(["true"])
+        died.wait()
+        for name in ["world", "features.h5", "result.json"]:
+            (self.directory / f".{name}.tmp.{socket.gethostname()}.{died.pid}.0").write_text("half")
+        muster("synth", "--world", "prid2011", "--out", self.directory / "world", "--identities", 2,
+               "--frames", 2)
+        self.extract(self.directory / "features.h5")
+        muster("score", "--features", self.directory / "features.h5", "--result",
+               self.directory / "result.json")
+        self.assertEqual([name for name in os.listdir(self.directory) if name[0] == "."], [])
+
+    def test_files_of_others_are_never_replaced(self):
+        self.train("run")
+        features = self.directory / "features.h5"
+        self.extract(features)
+        self.extract(features)
+        precious = self.directory / "precious"
+        for content in ["my thesis", "{}"]:
+            precious.write_text(content)
+            for done in [self.extract(precious, code=2),
+                         muster("score", "--features", features, "--result", precious, code=2)]:
+                self.assertIn(f"{precious}: already exists", done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+                self.assertEqual(precious.read_text(), content)
+        folder = self.directory / "folder"
+        folder.mkdir()
+        self.assertIn(f"{folder}: is a directory", self.extract(folder, code=2).stderr)
+        result = self.directory / "result.json"
+        for _ in range(2):
+            muster("score", "--features", features, "--result", result)
+
+    def test_a_damaged_png_gets_exactly_one_line(self):
+        world = self.world_copy()
+        picture = next(iter(sorted(world.glob("multi_shot/cam_b/person_0003/*.png"))))
+        content = bytearray(picture.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        picture.write_bytes(content)
+        error = muster("ingest", "--layout", "prid2011", "--input", world, "--store",
+                       self.directory / "store", code=2).stderr
+        lines = [line for line in error.splitlines() if "png" in line.lower()]
+        self.assertEqual(len(lines), 1, lines)
+        self.assertRegex(lines[0], f"muster: {picture}: is damaged at byte [0-9]+; "
+                                   "fetch the picture again")
+
+    def test_sources_that_are_no_files_are_named_with_reason_and_remedy(self):
+        for make, reason in [(lambda path: path.symlink_to("nowhere"), "is a link to nowhere"),
+                             (lambda path: path.mkdir(), "is a directory, not a file")]:
+            world = self.world_copy()
+            picture = sorted(world.glob("multi_shot/cam_b/person_0003/*.png"))[4]
+            picture.unlink()
+            make(picture)
+            line = self.ingest_error(world)
+            self.assertIn(f"{picture}: {reason}; ", line)
+            self.assertIn("--on-error skip", line)
+            store = self.directory / "store"
+            done = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
+                          "--on-error", "skip")
+            self.assertIn(f"left out multi_shot/cam_b/person_0003: {picture}: {reason}",
+                          done.stderr)
+            shutil.rmtree(store)
+            shutil.rmtree(world)
 
     def test_flipped_byte_in_a_frame_ends_training_with_its_name(self):
         store = self.directory / "store"

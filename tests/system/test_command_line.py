@@ -1,7 +1,9 @@
 """Help, mistakes and exit codes."""
+import os
+import subprocess
 import unittest
 
-from support import SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
+from support import SOURCE, SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
 
 COMMANDS = ["synth", "ingest", "store", "train", "extract", "score", "report", "monitor", "doctor"]
 
@@ -54,6 +56,36 @@ class CommandLineTest(TemporaryDirectoryTest):
             self.assertTrue(finding["verdict"] == "ok" or finding["remedy"], finding)
 
 
+class QuickstartOptionsTest(TemporaryDirectoryTest):
+    """What ./quickstart refuses before it installs or builds anything."""
+
+    def refusal(self, *arguments):
+        done = subprocess.run([SOURCE / "quickstart", *map(str, arguments)], capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertEqual(done.stdout, "")
+        return done.stderr
+
+    def test_seeds_that_are_no_plain_numbers(self):
+        for seed in ["007", "-1", "1e3", "many", "1234567890"]:
+            self.assertIn(f"--seed '{seed}'", self.refusal("--seed", seed, "--workspace",
+                                                           self.directory / "new"))
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_a_directory_of_somebody_else_is_not_touched(self):
+        (self.directory / "report.html").write_text("mine")
+        for options in [[], ["--fresh"]]:
+            error = self.refusal("--workspace", f"{self.directory}/", *options)
+            self.assertIn(f"{self.directory} already exists and is not a workspace", error)
+            self.assertEqual(os.listdir(self.directory), ["report.html"])
+        self.refusal("--workspace", self.directory / "report.html")
+
+    def test_a_workspace_of_another_seed(self):
+        (self.directory / "seed").write_text("3\n")
+        self.assertIn("was made with seed 3",
+                      self.refusal("--workspace", self.directory, "--seed", "4"))
+
+
 class SpecMistakesTest(SmallStoreTest):
     def train_error(self, text, *arguments):
         return muster("train", "--spec", self.spec(text), "--store", f"small={self.store}", "--run",
@@ -70,7 +102,10 @@ class SpecMistakesTest(SmallStoreTest):
     def test_bad_settings_are_refused_before_anything_starts(self):
         for setting, part in [("training.stepz=3", "did you mean 'steps'?"),
                               ("training.steps=many", "'many' is not a whole number"),
-                              ("training.precision=FLOAT16", "one of FLOAT32, FLOAT64"),
+                              ("training.precision=float6", "'float6' is not one of FLOAT32, FLOAT64; "
+                               "did you mean 'FLOAT64'?"),
+                              ("training.optimizer.decay_steps=-3",
+                               "training.optimizer.decay_steps: -3 is negative"),
                               ("training.batch.identities=99", "training.batch.identities"),
                               ("training.batch.frames=0", "not positive"),
                               ("training.optimizer.learning_rate=nan", "learning_rate"),

@@ -14,7 +14,8 @@ import urllib.request
 import h5py
 import numpy
 
-from support import MUSTER, SOURCE, SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
+from support import (MUSTER, SOURCE, SmallStoreTest, TemporaryDirectoryTest, muster, muster_json,
+                     progress_of)
 
 
 class ScoreTest(TemporaryDirectoryTest):
@@ -71,8 +72,55 @@ class ScoreTest(TemporaryDirectoryTest):
         self.assertIn("identity", muster("score", "--features", path, code=2).stderr)
         path = self.write("nan.h5", [[numpy.nan], [1]], [1, 1], [1, 2], [1, 2])
         self.assertIn("not finite", muster("score", "--features", path, code=2).stderr)
-        path = self.write("none.h5", [[1], [1]], [1, 2], [1, 2], [1, 2])
-        self.assertIn("no query has a match", muster("score", "--features", path, code=2).stderr)
+        for name, features, role, message in [
+                ("none.h5", [[1], [1]], [1, 2], "no query has a match"),
+                ("gallery.h5", [[1], [1]], [2, 2], "has no row with the query role"),
+                ("queries.h5", [[1], [1]], [1, 1], "has no row with the gallery role"),
+                ("narrow.h5", [[], []], [1, 2], "no features per row")]:
+            path = self.write(name, features, [1, 2], [1, 2], role)
+            error = muster("score", "--features", path, code=2).stderr
+            self.assertIn(f"muster: {path}: ", error)
+            self.assertIn(message, error)
+
+    def test_facts_as_h5py_writes_them(self):
+        path = self.write("f.h5", [[0], [1]], [5, 5], [1, 2], [1, 2])
+        result = self.directory / "result.json"
+        for facts in ['{"method": "mine", "split": "3"}', '{"method": "mine", "split": 3}']:
+            with h5py.File(path, "a") as file:
+                file.attrs["facts"] = facts
+            muster("score", "--features", path, "--result", result)
+            record = json.loads(result.read_text())
+            self.assertEqual((record["method"], record["split"]), ("mine", 3))
+        for split in ["three", "-1", "3.5", "99999999999"]:
+            with h5py.File(path, "a") as file:
+                file.attrs["facts"] = json.dumps({"split": split})
+            error = muster("score", "--features", path, code=2).stderr
+            self.assertIn(f"{path}: fact 'split' is '{split}', not a whole number", error)
+        with h5py.File(path, "a") as file:
+            file.attrs["facts"] = ["two", "strings"]
+        self.assertIn(f"{path}: attribute 'facts' is not one string",
+                      muster("score", "--features", path, code=2).stderr)
+
+    def test_the_metric_is_the_one_asked_for_or_noted_in_the_file(self):
+        # Nearest to the query: row 1 by distance, row 2 (the right one) by angle.
+        path = self.write("f.h5", [[1, 0], [1, 1], [9, 1]], [5, 6, 5], [1, 2, 2], [1, 2, 2])
+
+        def first(*arguments):
+            result = muster_json("score", "--features", path, *arguments)
+            return result["metric"], result["rank"]["1"]
+
+        self.assertEqual(first(), ("euclidean", 0))
+        self.assertEqual(first("--metric", "cosine"), ("cosine", 1))
+        with h5py.File(path, "a") as file:
+            file.attrs["facts"] = '{"metric": "cosine"}'
+        self.assertEqual(first(), ("cosine", 1))
+        self.assertEqual(first("--metric", "euclidean"), ("euclidean", 0))
+        self.assertIn("did you mean 'cosine'?",
+                      muster("score", "--features", path, "--metric", "cosin", code=2).stderr)
+        with h5py.File(path, "a") as file:
+            file.attrs["facts"] = '{"metric": "manhattan"}'
+        self.assertIn(f"{path}: metric 'manhattan' is not known",
+                      muster("score", "--features", path, code=2).stderr)
 
 
 class ReportTest(SmallStoreTest):
@@ -101,6 +149,76 @@ class ReportTest(SmallStoreTest):
         self.assertIn("<svg", page)
         self.assertIn("ynthetic", page)
         self.assertNotIn("http://", page.replace("http://www.w3.org", ""))
+
+    def test_the_experiments_metric_reaches_scores_and_report(self):
+        workspace, run = self.directory / "workspace", self.directory / "run"
+        features, record = self.directory / "features.h5", workspace / "results" / "small.json"
+        workspace.mkdir()
+        cosine = ["--set", "scoring.metric=COSINE"]
+        self.train("run", *cosine)
+        muster("extract", "--run", run, "--store", f"small={self.store}", "--features", features)
+        self.assertEqual(muster_json("score", "--features", features)["metric"], "cosine")
+
+        def cells(metric, *settings):
+            muster("score", "--features", features, "--run", run, "--result", record, *metric)
+            return muster_json("report", self.spec(), "--workspace", workspace, "--out",
+                               self.directory / "out", *settings)["cells"]
+
+        self.assertEqual(cells([], *cosine), 1)
+        page = (self.directory / "out/report.html").read_text()
+        self.assertIn("<dt>metric</dt><dd>cosine</dd>", page)
+        self.assertIn("metric: COSINE", page)
+        self.assertEqual(cells([]), 0)
+        self.assertEqual(cells(["--metric", "euclidean"]), 1)
+        page = (self.directory / "out/report.html").read_text()
+        self.assertIn("<dt>metric</dt><dd>euclidean</dd>", page)
+        self.assertNotIn("metric: COSINE", page)
+        self.assertEqual(cells(["--metric", "euclidean"], *cosine), 0)
+
+    def test_paths_may_end_in_a_slash_and_every_step_tells_facts_as_json(self):
+        (self.directory / "workspace" / "results").mkdir(parents=True)
+        store = muster_json("ingest", "--layout", "prid2011", "--input", f"{self.world}/",
+                            "--store", f"{self.directory}/store/")["store"]
+        self.assertEqual(store, f"{self.directory}/store")
+        run = self.directory / "run"
+        facts = json.loads(self.train("run/", "--json", ranks=2).stdout)
+        self.assertEqual((facts["run"], facts["steps"], facts["ranks"]), (str(run), 2, 2))
+        last = progress_of(run)[-1]
+        self.assertEqual((facts["loss"], facts["losses"]), (last["loss"], last["losses"]))
+        # Asked again, alone, with other threads: the same run.
+        again = self.train("run/", "--json", "--set", "training.loader_threads=2")
+        self.assertEqual(json.loads(again.stdout), facts)
+        self.assertIn("already trained", again.stderr)
+        features = self.directory / "features.h5"
+        facts = muster_json("extract", "--run", f"{run}/", "--store", f"small={store}/",
+                            "--features", features)
+        with h5py.File(features) as file:
+            self.assertEqual((facts["rows"], facts["variants"], facts["features"]),
+                             file["features"].shape)
+            role = file["role"][:]
+        self.assertEqual(facts["file"], str(features))
+        self.assertEqual(facts["roles"], {name: int(((role & bit) > 0).sum()) for name, bit in [
+            ("query", 1), ("gallery", 2), ("distractor", 4), ("junk", 8), ("train", 16)]})
+        self.assertGreater(facts["roles"]["query"], 0)
+        muster("score", "--features", features, "--run", run, "--result",
+               self.directory / "workspace/results/small.json")
+        out = self.directory / "out"
+        facts = muster_json("report", self.spec(), "--workspace", f"{self.directory}/workspace/",
+                            "--out", f"{out}/")
+        self.assertEqual(facts, {"cells": 1, "files": [str(out / f"report.{kind}")
+                                                       for kind in ["html", "md", "csv"]]})
+        self.assertEqual(sorted(os.listdir(out)), ["report.csv", "report.html", "report.md"])
+
+    def test_a_report_replaces_nothing_but_reports(self):
+        workspace, out = self.directory / "empty", self.directory / "out"
+        workspace.mkdir()
+        out.mkdir()
+        (out / "report.md").write_text("# mine")
+        error = muster("report", self.spec(), "--workspace", workspace, "--out", out,
+                       code=2).stderr
+        self.assertIn(f"{out / 'report.md'}: already exists", error)
+        self.assertEqual(os.listdir(out), ["report.md"])
+        self.assertEqual((out / "report.md").read_text(), "# mine")
 
     def test_a_result_of_other_settings_is_left_out_and_told(self):
         workspace = self.workspace_with_result()

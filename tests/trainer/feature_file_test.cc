@@ -62,6 +62,20 @@ class ForeignFile {
   hid_t file_;
 };
 
+// As h5py writes text: one string of variable length.
+void add_text_attribute(const std::filesystem::path& path, const char* name, const char* text) {
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+  H5Tset_size(type, H5T_VARIABLE);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  const hid_t attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  H5Awrite(attribute, type, &text);
+  H5Aclose(attribute);
+  H5Sclose(space);
+  H5Tclose(type);
+  H5Fclose(file);
+}
+
 class FeatureFileTest : public testing::Test {
  protected:
   // Two rows of three features, complete but for what `without` names.
@@ -154,6 +168,45 @@ TEST_F(FeatureFileTest, ColumnsOfAnotherLengthAreRefused) {
 TEST_F(FeatureFileTest, FeaturesOfOneAxisAreRefused) {
   ForeignFile(path_).floats("features", {6}, {1, 2, 3, 4, 5, 6});
   EXPECT_TRUE(contains(refusal(), "features"));
+}
+
+TEST_F(FeatureFileTest, NoFeaturesPerRowAreRefused) {
+  ForeignFile(path_).floats("features", {2, 0}, {});
+  EXPECT_TRUE(contains(refusal(), "no features per row"));
+  ForeignFile(path_).floats("features", {2, 0, 3}, {});
+  EXPECT_TRUE(contains(refusal(), "no features per row"));
+}
+
+TEST_F(FeatureFileTest, FactsMayBeOfVariableLengthAndHoldNumbers) {
+  write_foreign("", {1, 2, 3, 4, 5, 6});
+  add_text_attribute(path_, "facts", R"({"method": "mine", "split": 3})");
+  EXPECT_EQ(read_feature_file(path_).facts,
+            (std::map<std::string, std::string>{{"method", "mine"}, {"split", "3"}}));
+}
+
+TEST_F(FeatureFileTest, FactsThatAreNoObjectAreRefused) {
+  write_foreign("", {1, 2, 3, 4, 5, 6});
+  add_text_attribute(path_, "facts", "mine");
+  EXPECT_TRUE(contains(refusal(), "'facts'"));
+}
+
+TEST_F(FeatureFileTest, OnlyAFeatureFileOfOursMayBeReplaced) {
+  require_replaceable_feature_file(path_);
+  write_feature_file(path_, example(5, 1, 3));
+  require_replaceable_feature_file(path_);
+  const auto is_refused = [&] {
+    const std::string text =
+        failure_text<InputError>([&] { require_replaceable_feature_file(path_); });
+    EXPECT_TRUE(contains(text, path_.string())) << text;
+  };
+  common::write_file_atomically(path_, "my thesis");
+  is_refused();
+  EXPECT_EQ(common::read_file(path_), "my thesis");
+  write_foreign("", {1, 2, 3, 4, 5, 6});
+  is_refused();
+  std::filesystem::remove(path_);
+  std::filesystem::create_directory(path_);
+  is_refused();
 }
 
 TEST_F(FeatureFileTest, AMissingFileIsRefused) { refusal(); }

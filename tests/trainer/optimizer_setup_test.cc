@@ -190,6 +190,13 @@ TEST(OptimizerSetupTest, RefusesNegativeWeightDecay) {
   expect_refused(adam(0.1, -1), "training.optimizer.adam.weight_decay");
 }
 
+TEST(OptimizerSetupTest, RefusesANegativeDecayStep) {
+  proto::Optimizer settings = sgd(0.1, 0.9);
+  settings.add_decay_steps(10);
+  settings.add_decay_steps(-3);
+  expect_refused(settings, "training.optimizer.decay_steps: -3");
+}
+
 TEST(OptimizerSetupTest, RefusesANegativeClamp) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   settings.set_gradient_clamp(-1);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "common/atomic_file.h"
@@ -102,6 +103,32 @@ TEST_F(RunDirectoryTest, AFinishedRunIsNotTouched) {
   EXPECT_EQ(common::names_in(path_.parent_path()), std::vector<std::string>{"first"});
 }
 
+// What a training leaves when the disk is full before its first file.
+TEST_F(RunDirectoryTest, NothingButEmptyFoldersCountsAsNew) {
+  std::filesystem::create_directories(path_ / "checkpoints");
+  std::filesystem::create_directories(path_ / "logs" / "old");
+  open();
+  EXPECT_TRUE(std::filesystem::exists(path_ / "spec.textproto"));
+  EXPECT_EQ(common::names_in(path_.parent_path()), std::vector<std::string>{"first"});
+}
+
+TEST_F(RunDirectoryTest, AFileDeepInFoldersIsSomebodyElses) {
+  std::filesystem::create_directories(path_ / "checkpoints" / "deep");
+  common::write_file_atomically(path_ / "checkpoints" / "deep" / "thesis.tex", "years of work");
+  EXPECT_THROW(open(), InputError);
+  EXPECT_EQ(common::names_in(path_), std::vector<std::string>{"checkpoints"});
+}
+
+TEST_F(RunDirectoryTest, RemainsOfADeadWriterOfTheSpecCountAsNothing) {
+  std::filesystem::create_directories(path_);
+  const auto hidden = path_ / ".spec.textproto.tmp.elsewhere.1.0";
+  common::write_file_atomically(hidden, "half");
+  std::filesystem::last_write_time(
+      hidden, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  open();
+  EXPECT_FALSE(std::filesystem::exists(hidden));
+}
+
 TEST_F(RunDirectoryTest, SomebodyElsesFolderIsNotTouched) {
   std::filesystem::create_directories(path_);
   common::write_file_atomically(path_ / "thesis.tex", "years of work");
@@ -161,6 +188,8 @@ TEST_F(RunDirectoryTest, AFinishedRunIsReadBack) {
   EXPECT_EQ(run.facts.store_directory, "some/where");
   EXPECT_EQ(run.facts.store_hash, "abc123");
   EXPECT_TRUE(run.facts.synthetic);
+  EXPECT_EQ(run.loss, 1.5);
+  EXPECT_EQ(run.losses, (std::map<std::string, double>{{"identity", 1}, {"video_triplet", 0.5}}));
   EXPECT_EQ(run.facts.identities, 12);
   EXPECT_EQ(run.facts.ranks, 3);
 }

@@ -142,6 +142,17 @@ TEST_F(TrainingLoopTest, AFinishedRunOfTheSameSettingsIsLeftAlone) {
   EXPECT_EQ(common::read_file(directory_ / "run" / "result.json"), result);
 }
 
+TEST_F(TrainingLoopTest, AFinishedRunWithOtherExecutionSettingsIsTheSameRun) {
+  train_into("run", tiny_experiment());
+  proto::Experiment threaded = tiny_experiment();
+  threaded.mutable_training()->set_loader_threads(3);
+  threaded.mutable_training()->set_prefetch_batches(7);
+  train_into("run", threaded);
+  EXPECT_EQ(progress_.steps.size(), 2u);
+  ASSERT_EQ(progress_.notes.size(), 1u);
+  EXPECT_TRUE(contains(progress_.notes[0], "already trained")) << progress_.notes[0];
+}
+
 TEST_F(TrainingLoopTest, AFinishedRunOfOtherSettingsIsNotOverwritten) {
   train_into("run", tiny_experiment());
   proto::Experiment other = tiny_experiment();
