@@ -115,7 +115,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
             << (manifest.shards.size() == 1 ? " shard" : " shards");
   if (!manifest.left_out.empty()) {
     std::cerr << ", " << manifest.left_out.size()
-              << " unreadable things left out, listed in manifest.json";
+              << " left out, with reasons in manifest.json";
   }
   std::cerr << "\n";
   if (line.has("json")) {

@@ -81,7 +81,7 @@ class BadInputTest(SmallStoreTest):
         error = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
                        "--on-error", "skip").stderr
         self.assertIn("cam_b/person_0003", error)
-        self.assertIn("1 unreadable things left out", error)
+        self.assertIn("1 left out", error)
         muster("store", "verify", store)
 
     def test_output_that_exists_is_kept(self):
