@@ -10,6 +10,7 @@
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/nearest_name.h"
+#include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "schedulers/results_store.h"
 #include "trainer/run_directory.h"
@@ -32,20 +33,37 @@ std::string fact(const trainer::FeatureTable& table, const std::string& name) {
   return found == table.facts.end() ? "" : found->second;
 }
 
-// The protocol that gave the rows their roles; what the user names must be the same.
-std::string protocol_of(const CommandLine& line, const trainer::FeatureTable& table) {
-  const std::vector<std::string> known = {"random-half", "all-test"};
+struct NamedRules {
+  std::string protocol = "roles of the file";
+  datastore::ScoringRules rules;
+};
+
+NamedRules rules_named(const std::string& protocol) {
+  return {protocol, datastore::find_protocol(protocol).rules};
+}
+
+// Of the protocol that gave the rows their roles, unless the user names one: the same, or one that
+// reads these roles in another way.
+NamedRules rules_of(const CommandLine& line, const trainer::FeatureTable& table) {
   const std::string recorded = fact(table, "protocol");
-  if (!line.has("protocol")) return recorded.empty() ? "roles of the file" : recorded;
-  const std::string wanted = line.text("protocol");
-  if (std::find(known.begin(), known.end(), wanted) == known.end()) {
-    throw InputError("--protocol '" + wanted + "'", "is not known", name_hint(wanted, known));
+  if (!line.has("protocol")) {
+    if (recorded.empty()) return {};
+    require_known_protocol("protocol of " + line.text("features"), recorded);
+    return rules_named(recorded);
   }
-  if (!recorded.empty() && recorded != wanted) {
+  const std::string wanted = line.text("protocol");
+  require_known_protocol("--protocol", wanted);
+  const std::string& readable = datastore::find_protocol(wanted).scores_features_of;
+  if (!recorded.empty() && recorded != wanted && recorded != readable) {
     throw InputError("--protocol " + wanted, "but the features were extracted under " + recorded,
                      "extract them again with --protocol " + wanted);
   }
-  return wanted;
+  return rules_named(wanted);
+}
+
+std::string average_precision_name(const datastore::ScoringRules& rules) {
+  return rules.average_precision == datastore::AveragePrecision::kTrapezoid ? "trapezoid"
+                                                                            : "rectangle";
 }
 
 double rank_rate(const trainer::RankingResult& result, size_t rank) {
@@ -53,7 +71,7 @@ double rank_rate(const trainer::RankingResult& result, size_t rank) {
 }
 
 nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
-                       const std::string& protocol) {
+                       const NamedRules& named) {
   nlohmann::json ranks;
   for (const size_t rank : {1, 5, 10, 20}) ranks[std::to_string(rank)] = rank_rate(result, rank);
   return {{"rank", ranks},
@@ -61,12 +79,13 @@ nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
           {"queries", result.queries},
           {"queries_without_match", result.queries_without_match},
           {"gallery", gallery},
-          {"protocol", protocol}};
+          {"average_precision", average_precision_name(named.rules)},
+          {"protocol", named.protocol}};
 }
 
 proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gallery_size,
                               const trainer::FeatureTable& queries, const CommandLine& line,
-                              const std::string& protocol) {
+                              const NamedRules& named) {
   proto::ReportCell cell;
   cell.set_train(fact(queries, "train_store"));
   cell.set_test(fact(queries, "test_store"));
@@ -83,7 +102,8 @@ proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gall
   ::gethostname(host, sizeof(host) - 1);
   auto facts = queries.facts;
   facts["machine"] = host;
-  facts["protocol"] = protocol;
+  facts["protocol"] = named.protocol;
+  facts["average_precision"] = average_precision_name(named.rules);
   facts["metric"] = line.text("metric");
   if (line.has("run")) {
     const trainer::FinishedRun run = trainer::read_finished_run(line.text("run"));
@@ -108,7 +128,7 @@ int run_score(const std::vector<std::string>& arguments) {
                    "(docs/formats/features.md).");
   line.option("features", "FILE", "signatures of the queries, and of the gallery")
       .option("gallery-features", "FILE", "signatures of the gallery, if in a file of its own")
-      .option("protocol", "NAME", "random-half or all-test [as extracted]")
+      .option("protocol", "NAME", protocol_list() + " [as extracted]")
       .option("metric", "NAME", "euclidean or cosine", "euclidean")
       .option("run", "DIR", "the training, for the record's provenance")
       .option("result", "FILE", "also write a record that muster report reads")
@@ -119,17 +139,17 @@ int run_score(const std::vector<std::string>& arguments) {
   const trainer::FeatureTable gallery =
       line.has("gallery-features") ? trainer::read_feature_file(line.text("gallery-features"))
                                    : queries;
-  const std::string protocol = protocol_of(line, queries);
+  const NamedRules named = rules_of(line, queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
   const trainer::RankingResult result =
-      trainer::score(queries, gallery, metric, &gallery_size, *progress);
+      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress);
   if (line.has("result")) {
     schedulers::write_result(line.text("result"),
-                             report_cell(result, gallery_size, queries, line, protocol));
+                             report_cell(result, gallery_size, queries, line, named));
   }
   if (line.has("json")) {
-    std::cout << as_json(result, gallery_size, protocol) << "\n";
+    std::cout << as_json(result, gallery_size, named) << "\n";
     return 0;
   }
   std::printf(
@@ -138,7 +158,7 @@ int run_score(const std::vector<std::string>& arguments) {
       100 * rank_rate(result, 1), 100 * rank_rate(result, 5), 100 * rank_rate(result, 10),
       100 * rank_rate(result, 20), 100 * result.mean_average_precision,
       static_cast<long long>(result.queries), static_cast<long long>(gallery_size),
-      protocol.c_str());
+      named.protocol.c_str());
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "launcher/command_line.h"
 #include "launcher/exit_codes.h"
 #include "launcher/experiment_file.h"
+#include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "models/model_catalog.h"
 #include "monitoring/fan_out_progress.h"
@@ -46,6 +47,13 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
   }
   request.store_directory = found->second;
   request.run_directory = line.text("run");
+  if (!data.protocol().empty()) require_known_protocol("data.protocol", data.protocol());
+  // trainer/training_loop.cc takes random halves whatever the experiment says. Until it asks for
+  // data.protocol, another protocol must not pass: its test persons would be trained on.
+  if (data.protocol() != "random-half") {
+    throw InputError("data.protocol", "training follows random-half only so far",
+                     "write protocol: \"random-half\"");
+  }
   return request;
 }
 
