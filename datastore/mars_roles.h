@@ -21,8 +21,9 @@ std::vector<int32_t> mars_torchreid_roles(const TrackletStore& store,
 
 // A two-camera set drawn from all persons, whatever the fixed split: of each person seen by two or
 // more cameras two cameras, and of each of them one tracklet. A random half of the persons trains;
-// of the others the first camera drawn queries and the second is the gallery. Every draw depends on
-// (split_seed, split, identity) alone. Throws InputError if no person has two cameras.
+// of the others the first camera drawn queries and the second is the gallery. Which
+// tracklets of a person are drawn depends on (split_seed, split), the person's number and tracklets
+// alone. Throws InputError if no person has two cameras.
 std::vector<int32_t> mars_two_camera_roles(const TrackletStore& store,
                                            const ProtocolOptions& options);
 

@@ -264,6 +264,17 @@ TEST(ScoringTest, TorchreidsMarsTakesQueriesOutAndSkipsTheUnmatched) {
   EXPECT_NEAR(torchreid.result.cmc[0], 0.5, 1e-12);
 }
 
+// A file of another program may leave the gallery bit of queries out.
+TEST(ScoringTest, OfficialMarsTakesQueriesForGalleryWithoutTheBit) {
+  FeatureTable marked = mars_table(), bare = mars_table();
+  for (int32_t& role : bare.role) {
+    if ((role & kRoleQuery) != 0) role = kRoleQuery;
+  }
+  const ScoredUnder expected = scored_under("mars", marked), scored = scored_under("mars", bare);
+  EXPECT_EQ(scored.gallery, expected.gallery);
+  expect_equal(scored.result, expected.result);
+}
+
 TEST(ScoringTest, NobodyMatchedIsRefusedAlsoWhereTheUnmatchedCount) {
   FeatureTable table = empty_table(1, 1);
   add_row(table, 1, 1, kRoleQuery | kRoleGallery, {0});
