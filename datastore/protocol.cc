@@ -1,76 +1,116 @@
 #include "datastore/protocol.h"
 
-#include <algorithm>
-#include <map>
-#include <set>
-
 #include "common/error.h"
-#include "common/keyed_random.h"
+#include "datastore/mars_roles.h"
+#include "datastore/two_camera_roles.h"
 
 namespace muster::datastore {
 namespace {
 
-constexpr int kSplits = 10;
+using common::InputError;
+using Roles = std::vector<int32_t>;
 
-// Identities that have tracklets under camera 1 and camera 2, ascending.
-std::vector<int32_t> two_camera_identities(const TrackletStore& store) {
-  std::map<int32_t, std::set<int16_t>> cameras;
-  for (const StoredTracklet& tracklet : store.tracklets()) {
-    if (tracklet.identity > 0) cameras[tracklet.identity].insert(tracklet.camera);
-  }
-  std::vector<int32_t> identities;
-  for (const auto& [identity, seen] : cameras) {
-    if (seen.count(1) > 0 && seen.count(2) > 0) identities.push_back(identity);
-  }
-  if (identities.empty()) {
-    throw common::InputError(store.directory().string(),
-                             "has no identity in both camera 1 and camera 2",
-                             "choose a store with two cameras");
-  }
-  return identities;
+constexpr int kSplits = 10;
+constexpr PersonFilter kAnyPerson;
+constexpr PersonFilter kPridLong{27};
+constexpr PersonFilter kPridMiddle{21};
+constexpr PersonFilter kPridCommon{1, 200};
+
+const ScoringRules kMarsOfficial{AveragePrecision::kTrapezoid, GalleryRule::kWithQueries,
+                                 UnmatchedQueries::kMissed};
+const ScoringRules kMarsTorchreid{AveragePrecision::kRectangle, GalleryRule::kWithoutQueries,
+                                  UnmatchedQueries::kSkipped};
+
+Roles own_halves_or_seeded(const TrackletStore& store, const ProtocolOptions& options,
+                           const PersonFilter& filter) {
+  return has_official_halves(store) ? official_half_roles(store, options)
+                                    : seeded_half_roles(store, options, filter);
 }
 
-int32_t test_role(int16_t camera) {
-  if (camera == 1) return kRoleQuery;
-  return camera == 2 ? kRoleGallery : kRoleNone;
+Roles random_half(const TrackletStore& store, const ProtocolOptions& options) {
+  return seeded_half_roles(store, options);
+}
+
+Roles all_test(const TrackletStore& store, const ProtocolOptions&) { return all_test_roles(store); }
+
+Roles prid2011(const TrackletStore& store, const ProtocolOptions& options) {
+  return own_halves_or_seeded(store, options, kPridLong);
+}
+
+Roles prid2011_21_frames(const TrackletStore& store, const ProtocolOptions& options) {
+  return seeded_half_roles(store, options, kPridMiddle, OddPerson::kTrains);
+}
+
+Roles prid2011_all_200(const TrackletStore& store, const ProtocolOptions& options) {
+  return seeded_half_roles(store, options, kPridCommon);
+}
+
+Roles ilids_vid(const TrackletStore& store, const ProtocolOptions& options) {
+  return own_halves_or_seeded(store, options, kAnyPerson);
 }
 
 }  // namespace
 
+const std::vector<Protocol>& protocol_catalog() {
+  static const std::vector<Protocol> catalog = {
+      {"random-half", "seeded halves of the persons in cameras 1 and 2", {}, "", random_half},
+      {"official-half", "the dataset's own halves", {}, "", official_half_roles},
+      {"all-test", "every person in cameras 1 and 2 tests", {}, "", all_test},
+      {"prid2011", "PRID-2011: own halves, or seeded ones at 27 frames or more", {}, "", prid2011},
+      {"prid2011-21-frames",
+       "PRID-2011: seeded halves at 21 frames or more",
+       {},
+       "",
+       prid2011_21_frames},
+      {"prid2011-all-200",
+       "PRID-2011: seeded halves of persons 1 to 200",
+       {},
+       "",
+       prid2011_all_200},
+      {"ilids-vid", "iLIDS-VID: own halves, or seeded ones", {}, "", ilids_vid},
+      {"sdu-vid", "SDU-VID: seeded halves", {}, "", random_half},
+      {"mars", "MARS as its authors evaluate it", kMarsOfficial, "", mars_roles},
+      {"mars-torchreid", "MARS as Torchreid evaluates it", kMarsTorchreid, "mars",
+       mars_torchreid_roles},
+      {"mars-two-camera",
+       "MARS: two cameras and a tracklet of each drawn per person",
+       {},
+       "",
+       mars_two_camera_roles},
+  };
+  return catalog;
+}
+
+std::vector<std::string> protocol_names() {
+  std::vector<std::string> names;
+  for (const Protocol& protocol : protocol_catalog()) names.push_back(protocol.name);
+  return names;
+}
+
+const Protocol& find_protocol(const std::string& name) {
+  std::string known;
+  for (const Protocol& protocol : protocol_catalog()) {
+    if (protocol.name == name) return protocol;
+    known += (known.empty() ? "known: " : ", ") + protocol.name;
+  }
+  throw InputError("protocol '" + name + "'", "is not known", known);
+}
+
 std::string default_protocol(const std::string& layout) {
-  return layout == "video" ? "all-test" : "random-half";
+  if (layout == "video" || layout == "mot") return "all-test";
+  for (const char* name : {"prid2011", "ilids-vid", "sdu-vid", "mars"}) {
+    if (layout == name) return name;
+  }
+  return "random-half";
 }
 
 std::vector<int32_t> assign_roles(const TrackletStore& store, const ProtocolOptions& options) {
-  const std::string name =
-      options.name.empty() ? default_protocol(store.manifest().facts.layout) : options.name;
-  if (name != "random-half" && name != "all-test") {
-    throw common::InputError("protocol '" + name + "'", "is not known",
-                             "known: random-half, all-test");
-  }
+  const Protocol& protocol = find_protocol(
+      options.name.empty() ? default_protocol(store.manifest().facts.layout) : options.name);
   if (options.split < 0 || options.split >= kSplits) {
-    throw common::InputError("data.split", std::to_string(options.split) + " is not in 0 to 9");
+    throw InputError("data.split", std::to_string(options.split) + " is not in 0 to 9");
   }
-  std::vector<int32_t> identities = two_camera_identities(store);
-  std::set<int32_t> train;
-  if (name == "random-half") {
-    common::KeyedRandom random(
-        common::combined_key({options.split_seed, static_cast<uint64_t>(options.split)}));
-    random.shuffle(identities);
-    train.insert(identities.begin(), identities.begin() + static_cast<long>(identities.size() / 2));
-  }
-  const std::set<int32_t> known(identities.begin(), identities.end());
-  std::vector<int32_t> roles;
-  for (const StoredTracklet& tracklet : store.tracklets()) {
-    if (known.count(tracklet.identity) == 0) {
-      roles.push_back(kRoleNone);
-    } else if (train.count(tracklet.identity) > 0) {
-      roles.push_back(kRoleTrain);
-    } else {
-      roles.push_back(test_role(tracklet.camera));
-    }
-  }
-  return roles;
+  return protocol.assign(store, options);
 }
 
 }  // namespace muster::datastore

@@ -5,8 +5,9 @@
 
 namespace muster::trainer {
 
-RankingMetrics::RankingMetrics(std::vector<GalleryItem> gallery)
-    : gallery_(std::move(gallery)), first_match_at_(gallery_.size(), 0) {}
+RankingMetrics::RankingMetrics(std::vector<GalleryItem> gallery,
+                               const datastore::ScoringRules& rules)
+    : gallery_(std::move(gallery)), rules_(rules), first_match_at_(gallery_.size(), 0) {}
 
 void RankingMetrics::add_query(int32_t identity, int32_t camera, const float* distances) {
   std::vector<int32_t> order;
@@ -17,19 +18,34 @@ void RankingMetrics::add_query(int32_t identity, int32_t camera, const float* di
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](int32_t a, int32_t b) { return distances[a] < distances[b]; });
-  int64_t matches = 0;
-  double sum_of_precision = 0;
+  std::vector<size_t> match_ranks;
   for (size_t rank = 0; rank < order.size(); ++rank) {
-    if (gallery_[static_cast<size_t>(order[rank])].identity != identity) continue;
-    if (matches++ == 0) ++first_match_at_[rank];
-    sum_of_precision += static_cast<double>(matches) / static_cast<double>(rank + 1);
+    if (gallery_[static_cast<size_t>(order[rank])].identity == identity) {
+      match_ranks.push_back(rank);
+    }
   }
-  if (matches == 0) {
+  if (match_ranks.empty()) {
     ++without_match_;
+    if (rules_.unmatched == datastore::UnmatchedQueries::kMissed) ++queries_;
     return;
   }
   ++queries_;
-  sum_of_average_precision_ += sum_of_precision / static_cast<double>(matches);
+  ++first_match_at_[match_ranks.front()];
+  sum_of_average_precision_ += average_precision(match_ranks);
+}
+
+// Ranks are 0-based and ascending; at least one.
+double RankingMetrics::average_precision(const std::vector<size_t>& match_ranks) const {
+  double sum = 0;
+  for (size_t i = 0; i < match_ranks.size(); ++i) {
+    const auto matches_before = static_cast<double>(i);
+    const auto items_before = static_cast<double>(match_ranks[i]);
+    const double precision = (matches_before + 1) / (items_before + 1);
+    const double precision_before = match_ranks[i] == 0 ? 1 : matches_before / items_before;
+    const bool trapezoid = rules_.average_precision == datastore::AveragePrecision::kTrapezoid;
+    sum += trapezoid ? (precision_before + precision) / 2 : precision;
+  }
+  return sum / static_cast<double>(match_ranks.size());
 }
 
 RankingResult RankingMetrics::result() const {

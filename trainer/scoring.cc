@@ -6,7 +6,7 @@
 #include <cctype>
 
 #include "common/error.h"
-#include "datastore/protocol.h"
+#include "datastore/tracklet_role.h"
 
 namespace muster::trainer {
 namespace {
@@ -17,6 +17,22 @@ std::vector<int64_t> rows_with(const FeatureTable& table, int32_t roles) {
   std::vector<int64_t> rows;
   for (int64_t row = 0; row < table.rows; ++row) {
     if ((table.role[static_cast<size_t>(row)] & roles) != 0) rows.push_back(row);
+  }
+  return rows;
+}
+
+std::vector<int64_t> gallery_rows_of(const FeatureTable& table, datastore::GalleryRule rule) {
+  constexpr int32_t kMarked = datastore::kRoleGallery | datastore::kRoleDistractor;
+  if (rule == datastore::GalleryRule::kWithQueries) {
+    return rows_with(table, kMarked | datastore::kRoleQuery);
+  }
+  std::vector<int64_t> rows = rows_with(table, kMarked);
+  if (rule == datastore::GalleryRule::kWithoutQueries) {
+    constexpr int32_t kLeftOut = datastore::kRoleQuery | datastore::kRoleJunk;
+    const auto left_out = [&](int64_t row) {
+      return (table.role[static_cast<size_t>(row)] & kLeftOut) != 0;
+    };
+    rows.erase(std::remove_if(rows.begin(), rows.end(), left_out), rows.end());
   }
   return rows;
 }
@@ -50,13 +66,13 @@ std::string metric_name(proto::Metric metric) {
 }
 
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
-                    int64_t* gallery_size, common::ProgressSink& progress) {
+                    const datastore::ScoringRules& rules, int64_t* gallery_size,
+                    common::ProgressSink& progress) {
   if (queries.variants != gallery.variants || queries.features != gallery.features) {
     throw common::InputError(gallery.name, "has vectors of another shape than " + queries.name);
   }
   const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
-  const std::vector<int64_t> gallery_rows =
-      rows_with(gallery, datastore::kRoleGallery | datastore::kRoleDistractor);
+  const std::vector<int64_t> gallery_rows = gallery_rows_of(gallery, rules.gallery);
   if (query_rows.empty()) throw common::InputError(queries.name, "has no row with the query role");
   if (gallery_rows.empty())
     throw common::InputError(gallery.name, "has no row with the gallery role");
@@ -66,7 +82,7 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
     items.push_back({gallery.identity[index], gallery.camera[index],
                      (gallery.role[index] & datastore::kRoleJunk) != 0});
   }
-  RankingMetrics metrics(std::move(items));
+  RankingMetrics metrics(std::move(items), rules);
   *gallery_size = static_cast<int64_t>(gallery_rows.size());
   const at::Tensor gallery_values = selected(gallery, gallery_rows, metric);
   progress.begin("scoring", "queries", static_cast<int64_t>(query_rows.size()));
@@ -84,7 +100,7 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
   }
   progress.end();
   RankingResult result = metrics.result();
-  if (result.queries == 0) {
+  if (result.queries_without_match == static_cast<int64_t>(query_rows.size())) {
     throw common::InputError(queries.name, "no query has a match in the gallery");
   }
   return result;

@@ -11,10 +11,12 @@ namespace muster::trainer {
 // Lower case, as the command line says it.
 std::string metric_name(proto::Metric metric);
 
-// Queries are rows of `queries` with the query bit, the gallery rows of `gallery` with the gallery
-// or distractor bit; junk rows are ignored. Distances are sums over variants, computed in blocks of
-// queries. Throws InputError if there are no queries, no gallery, or shapes do not fit.
+// Queries are rows of `queries` with the query bit; which rows of `gallery` are the gallery is the
+// rules'. Junk rows among them are ignored, though they count in `gallery_size`. Distances are sums
+// over variants, computed in blocks of queries. Throws InputError if there are no queries, no
+// gallery, no match at all, or shapes do not fit.
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
-                    int64_t* gallery_size, common::ProgressSink& progress);
+                    const datastore::ScoringRules& rules, int64_t* gallery_size,
+                    common::ProgressSink& progress);
 
 }  // namespace muster::trainer

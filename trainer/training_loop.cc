@@ -67,7 +67,7 @@ datastore::BatchOptions batch_options(const proto::Training& training) {
 
 datastore::ProtocolOptions protocol_options(const proto::Experiment& experiment) {
   datastore::ProtocolOptions options;
-  options.name = "random-half";
+  options.name = experiment.data().protocol();
   options.split = experiment.data().split();
   options.split_seed = experiment.data().split_seed();
   return options;

@@ -6,12 +6,13 @@
 #include <sstream>
 
 #include "common/error.h"
-#include "datastore/protocol.h"
+#include "datastore/manifest.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
+#include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "trainer/feature_extraction.h"
 
@@ -56,6 +57,20 @@ void print_as_json(const std::string& file, const trainer::FeatureTable& table) 
                                         {"roles", roles}});
 }
 
+// The training's protocol holds in its own store, whatever name that has now: nobody who trained
+// may test. Any other store is tested under its own, which is empty here.
+std::string protocol_of(const CommandLine& line, const trainer::ExtractionRequest& request) {
+  if (line.has("protocol")) {
+    require_known_protocol("--protocol", line.text("protocol"));
+    return line.text("protocol");
+  }
+  datastore::read_manifest(request.store_directory);  // a store at all?
+  const trainer::FinishedRun& run = request.run;
+  const bool own_store = request.store_name == run.facts.train_store ||
+                         datastore::manifest_hash(request.store_directory) == run.facts.store_hash;
+  return own_store ? run.experiment.data().protocol() : "";
+}
+
 }  // namespace
 
 int run_extract(const std::vector<std::string>& arguments) {
@@ -64,7 +79,8 @@ int run_extract(const std::vector<std::string>& arguments) {
   line.option("run", "DIR", "a finished training")
       .repeated("store", "NAME=DIR", "the store to look at")
       .option("role", "LIST", "probe, gallery, train", "probe,gallery")
-      .option("protocol", "NAME", "random-half or all-test [the layout's own]")
+      .option("protocol", "NAME",
+              protocol_list() + " [the training's, or for another store the layout's own]")
       .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
       .option("features", "FILE", "where the signatures go; an older feature file is replaced")
       .option("threads", "N", "tracklets in work at a time; 0: all cores", "0")
@@ -88,7 +104,7 @@ int run_extract(const std::vector<std::string>& arguments) {
   request.extraction = experiment.extraction();
   request.store_name = stores.begin()->first;
   request.store_directory = stores.begin()->second;
-  if (line.has("protocol")) request.protocol = line.text("protocol");
+  request.protocol = protocol_of(line, request);
   request.roles = roles_from(line.text("role"));
   const std::string target = line.path("features");
   trainer::require_replaceable_feature_file(target);

@@ -10,6 +10,7 @@
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/nearest_name.h"
+#include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "schedulers/results_store.h"
 #include "trainer/run_directory.h"
@@ -35,20 +36,37 @@ std::string fact(const trainer::FeatureTable& table, const std::string& name) {
   return found == table.facts.end() ? "" : found->second;
 }
 
-// The protocol that gave the rows their roles; what the user names must be the same.
-std::string protocol_of(const CommandLine& line, const trainer::FeatureTable& table) {
-  const std::vector<std::string> known = {"random-half", "all-test"};
+struct NamedRules {
+  std::string protocol = "roles of the file";
+  datastore::ScoringRules rules;
+};
+
+NamedRules rules_named(const std::string& protocol) {
+  return {protocol, datastore::find_protocol(protocol).rules};
+}
+
+// Of the protocol that gave the rows their roles, unless the user names one: the same, or one that
+// reads these roles in another way.
+NamedRules rules_of(const CommandLine& line, const trainer::FeatureTable& table) {
   const std::string recorded = fact(table, "protocol");
-  if (!line.has("protocol")) return recorded.empty() ? "roles of the file" : recorded;
-  const std::string wanted = line.text("protocol");
-  if (std::find(known.begin(), known.end(), wanted) == known.end()) {
-    throw InputError("--protocol '" + wanted + "'", "is not known", name_hint(wanted, known));
+  if (!line.has("protocol")) {
+    if (recorded.empty()) return {};
+    require_known_protocol("protocol of " + line.text("features"), recorded);
+    return rules_named(recorded);
   }
-  if (!recorded.empty() && recorded != wanted) {
+  const std::string wanted = line.text("protocol");
+  require_known_protocol("--protocol", wanted);
+  const std::string& readable = datastore::find_protocol(wanted).scores_features_of;
+  if (!recorded.empty() && recorded != wanted && recorded != readable) {
     throw InputError("--protocol " + wanted, "but the features were extracted under " + recorded,
                      "extract them again with --protocol " + wanted);
   }
-  return wanted;
+  return rules_named(wanted);
+}
+
+std::string average_precision_name(const datastore::ScoringRules& rules) {
+  return rules.average_precision == datastore::AveragePrecision::kTrapezoid ? "trapezoid"
+                                                                            : "rectangle";
 }
 
 // --metric, or the experiment's: of the run, or as extract noted it in the file.
@@ -73,7 +91,7 @@ double rank_rate(const trainer::RankingResult& result, size_t rank) {
 }
 
 nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
-                       const std::string& protocol, proto::Metric metric) {
+                       const NamedRules& named, proto::Metric metric) {
   nlohmann::json ranks;
   for (const size_t rank : {1, 5, 10, 20}) ranks[std::to_string(rank)] = rank_rate(result, rank);
   return {{"rank", ranks},
@@ -81,13 +99,14 @@ nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
           {"queries", result.queries},
           {"queries_without_match", result.queries_without_match},
           {"gallery", gallery},
-          {"protocol", protocol},
+          {"average_precision", average_precision_name(named.rules)},
+          {"protocol", named.protocol},
           {"metric", trainer::metric_name(metric)}};
 }
 
 proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gallery_size,
                               const trainer::FeatureTable& queries, const CommandLine& line,
-                              const std::string& protocol, proto::Metric metric) {
+                              const NamedRules& named, proto::Metric metric) {
   proto::ReportCell cell;
   cell.set_train(fact(queries, "train_store"));
   cell.set_test(fact(queries, "test_store"));
@@ -103,7 +122,8 @@ proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gall
   ::gethostname(host, sizeof(host) - 1);
   auto facts = queries.facts;
   facts["machine"] = host;
-  facts["protocol"] = protocol;
+  facts["protocol"] = named.protocol;
+  facts["average_precision"] = average_precision_name(named.rules);
   facts["metric"] = trainer::metric_name(metric);
   if (line.has("run")) {
     trainer::FinishedRun run = trainer::read_finished_run(line.text("run"));
@@ -131,7 +151,7 @@ int run_score(const std::vector<std::string>& arguments) {
                    "(docs/formats/features.md).");
   line.option("features", "FILE", "signatures of the queries, and of the gallery")
       .option("gallery-features", "FILE", "signatures of the gallery, if in a file of its own")
-      .option("protocol", "NAME", "random-half or all-test [as extracted]")
+      .option("protocol", "NAME", protocol_list() + " [as extracted]")
       .option("metric", "NAME", "euclidean or cosine [the experiment's]")
       .option("run", "DIR", "the training: its metric, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
@@ -143,19 +163,19 @@ int run_score(const std::vector<std::string>& arguments) {
   const trainer::FeatureTable gallery =
       line.has("gallery-features") ? trainer::read_feature_file(line.text("gallery-features"))
                                    : queries;
-  const std::string protocol = protocol_of(line, queries);
+  const NamedRules named = rules_of(line, queries);
   const proto::Metric metric = metric_of(line, queries);
   split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
   const trainer::RankingResult result =
-      trainer::score(queries, gallery, metric, &gallery_size, *progress);
+      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress);
   if (line.has("result")) {
     schedulers::write_result(line.path("result"),
-                             report_cell(result, gallery_size, queries, line, protocol, metric));
+                             report_cell(result, gallery_size, queries, line, named, metric));
   }
   if (line.has("json")) {
-    std::cout << as_json(result, gallery_size, protocol, metric) << "\n";
+    std::cout << as_json(result, gallery_size, named, metric) << "\n";
     return 0;
   }
   std::printf(
@@ -164,7 +184,7 @@ int run_score(const std::vector<std::string>& arguments) {
       100 * rank_rate(result, 1), 100 * rank_rate(result, 5), 100 * rank_rate(result, 10),
       100 * rank_rate(result, 20), 100 * result.mean_average_precision,
       static_cast<long long>(result.queries), static_cast<long long>(gallery_size),
-      protocol.c_str(), trainer::metric_name(metric).c_str());
+      named.protocol.c_str(), trainer::metric_name(metric).c_str());
   return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "launcher/exit_codes.h"
 #include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
+#include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "models/model_catalog.h"
 #include "monitoring/fan_out_progress.h"
@@ -48,6 +49,7 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
   }
   request.store_directory = found->second;
   request.run_directory = line.path("run");
+  if (!data.protocol().empty()) require_known_protocol("data.protocol", data.protocol());
   return request;
 }
 

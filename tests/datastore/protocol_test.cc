@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/protocol_support.h"
 
 namespace muster::datastore {
 namespace {
@@ -10,12 +10,6 @@ using common::contains;
 using common::failure_text;
 using common::InputError;
 using common::TestDirectory;
-
-IngestOptions without_flow() {
-  IngestOptions options = small_options();
-  options.flow_height = options.flow_width = 0;
-  return options;
-}
 
 // Identities 1 to 20 under cameras 1 and 2; 21 only under 1, 22 only under 2; distractors (0) and
 // junk (-1) under both; identity 1 also under camera 3.
@@ -152,8 +146,9 @@ TEST_F(ProtocolTest, EveryIdentityTrainsInSomeHalfAndTestsInAnother) {
   EXPECT_EQ(tested.size(), 20u);
 }
 
-TEST_F(ProtocolTest, WithoutANameTheLayoutsOwnIsUsed) {
-  EXPECT_EQ(roles("", 2), roles("random-half", 2));
+TEST_F(ProtocolTest, OneErrorListsEveryNameOfTheCatalogue) {
+  const std::string text = failure_text<InputError>([] { find_protocol(""); });
+  for (const std::string& name : protocol_names()) EXPECT_TRUE(contains(text, name)) << text;
 }
 
 TEST_F(ProtocolTest, AnUnknownNameListsTheKnownOnes) {
@@ -197,10 +192,41 @@ TEST(ProtocolStoreTest, AStoreOfOneCameraIsRefusedByName) {
   EXPECT_TRUE(contains(text, (directory / "store").string())) << text;
 }
 
-TEST(DefaultProtocolTest, DatasetsAreHalvedAndVideosAreTestedWhole) {
-  EXPECT_EQ(default_protocol("prid2011"), "random-half");
-  EXPECT_EQ(default_protocol("ilids-vid"), "random-half");
+TEST(ProtocolCatalogTest, NamesAreUnique) {
+  const std::vector<std::string> names = protocol_names();
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
+}
+
+TEST(ProtocolCatalogTest, OnlyOfficialMarsAsksForTheTrapezoid) {
+  for (const Protocol& protocol : protocol_catalog()) {
+    EXPECT_EQ(protocol.rules.average_precision == AveragePrecision::kTrapezoid,
+              protocol.name == "mars")
+        << protocol.name;
+  }
+}
+
+TEST(ProtocolCatalogTest, FeaturesOfOfficialMarsServeTorchreidsReadingToo) {
+  EXPECT_EQ(find_protocol("mars-torchreid").scores_features_of, "mars");
+  EXPECT_EQ(find_protocol("mars").scores_features_of, "");
+}
+
+TEST(DefaultProtocolTest, EveryLayoutHasItsOwn) {
+  for (const char* layout : {"prid2011", "ilids-vid", "sdu-vid", "mars"}) {
+    EXPECT_EQ(default_protocol(layout), layout);
+  }
   EXPECT_EQ(default_protocol("video"), "all-test");
+  EXPECT_EQ(default_protocol("mot"), "all-test");
+  EXPECT_EQ(default_protocol("another"), "random-half");
+}
+
+TEST(DefaultProtocolTest, WithoutANameTheLayoutsOwnIsUsed) {
+  const TestDirectory directory;
+  FakeDataset dataset = two_camera_dataset(4, 1);
+  dataset.split({{1, 2}}, {1, 2, 3, 4});
+  dataset.call_layout("ilids-vid");
+  build_store(dataset, directory / "store", without_flow());
+  const TrackletStore store(directory / "store");
+  EXPECT_EQ(sides_of(store, assign_roles(store, {"", 0, 1})).query, (std::set<int32_t>{1, 2}));
 }
 
 }  // namespace

@@ -46,9 +46,10 @@ class FakeDataset : public DatasetReader {
  public:
   explicit FakeDataset(int height = 24, int width = 16) : height_(height), width_(width) {}
 
-  void add(int32_t identity, int16_t camera, int64_t frames, int32_t sequence = 0) {
+  void add(int32_t identity, int16_t camera, int64_t frames, int32_t sequence = 0,
+           int32_t role = kRoleNone) {
     std::string name = "camera" + std::to_string(camera) + "/person" + std::to_string(identity);
-    tracklets_.push_back({identity, camera, sequence, frames, std::move(name), kRoleNone});
+    tracklets_.push_back({identity, camera, sequence, frames, std::move(name), role});
   }
   // That frame cannot be decoded.
   void break_frame(size_t tracklet, int64_t frame) { broken_.insert({tracklet, frame}); }
@@ -72,7 +73,13 @@ class FakeDataset : public DatasetReader {
             static_cast<float>(number) / 16};
   }
 
-  DatasetFacts facts() const override { return {"prid2011", true, "waves for a test", {}, {}}; }
+  // The dataset's own halves: who tests in each split, and everybody who trains or tests.
+  void split(std::vector<std::vector<int32_t>> test, std::vector<int32_t> all) {
+    facts_.test_identities = std::move(test);
+    facts_.split_identities = std::move(all);
+  }
+  void call_layout(std::string layout) { facts_.layout = std::move(layout); }
+  DatasetFacts facts() const override { return facts_; }
   const std::vector<TrackletDescription>& tracklets() const override { return tracklets_; }
   SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
     if (action_ && tracklet == watched_) action_();
@@ -98,6 +105,7 @@ class FakeDataset : public DatasetReader {
 
  private:
   int height_, width_;
+  DatasetFacts facts_{"prid2011", true, "waves for a test", {}, {}};
   std::vector<TrackletDescription> tracklets_;
   std::set<std::pair<size_t, int64_t>> broken_;
   size_t watched_ = 0;

@@ -61,7 +61,7 @@ class SmallStoreTest(TemporaryDirectoryTest):
 
     SPEC = """
         name: "small"
-        data { train: "small" test: "small" }
+        data { train: "small" test: "small" protocol: "random-half" }
         model { stsrn { width: 0.25 features: 32 } }
         training {
           steps: 2

@@ -111,6 +111,8 @@ class SpecMistakesTest(SmallStoreTest):
                               ("training.optimizer.learning_rate=nan", "learning_rate"),
                               ("model.stsrn.dropout=1", "model.stsrn.dropout"),
                               ("data.split=10", "data.split"),
+                              ("data.protocol=random-hall", "did you mean 'random-half'?"),
+                              ("data.protocol=mars", "no split of its own"),
                               ("training.loader_threads=100000", "training.loader_threads"),
                               ("training.batch.frames=2000000000", "training.batch.frames"),
                               ("model.stsrn.features=2000000000", "model.stsrn.features"),

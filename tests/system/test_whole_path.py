@@ -62,6 +62,101 @@ class ScoreTest(TemporaryDirectoryTest):
         path = self.write("g.h5", [[0], [1], [1]], [5, 6, 5], [1, 2, 2], [1, 2, 2])
         self.assertEqual(muster_json("score", "--features", path)["rank"]["1"], 0.0)
 
+    def mars_like(self):
+        """Queries (one per person and camera), gallery, distractors 0 and junk -1, in odd order."""
+        random = numpy.random.default_rng(11)
+        rows = [(person, camera, 2 | (copy == 0)) for person in range(1, 21)
+                for camera in random.choice(4, size=3, replace=False) + 1 for copy in range(2)]
+        rows += [(99, 1, 3)]  # in one camera only: without a match
+        rows += [(0, random.integers(1, 5), 2 | 4) for _ in range(30)]
+        rows += [(-1, random.integers(1, 5), 2 | 8) for _ in range(20)]
+        identity, camera, role = random.permutation(numpy.array(rows)).T
+        centre = random.normal(size=(100, 6))
+        features = centre[identity] + random.normal(scale=0.8, size=(len(rows), 6))
+        features[identity < 1] = random.normal(size=(numpy.sum(identity < 1), 6))
+        return features.astype("float32"), identity, camera, role
+
+    @staticmethod
+    def official_mars(features, identity, camera, role):
+        """Recall and precision are followed item by item, as the authors of MARS do it."""
+        curves, precisions = [], []
+        for query in numpy.flatnonzero(role & 1):
+            distance = ((features.astype(float) - features[query])**2).sum(1)
+            same = identity == identity[query]
+            ignored = (identity == -1) | (same & (camera == camera[query]))
+            good = int(numpy.sum(same & ~ignored))
+            recall, precision, area, seen, right = 0.0, 1.0, 0.0, 0, 0
+            curve = numpy.zeros(len(features))
+            for item in numpy.argsort(distance, kind="stable"):
+                if ignored[item] or not good:
+                    continue
+                seen += 1
+                right += same[item]
+                area += (right / good - recall) * (precision + right / seen) / 2
+                recall, precision = right / good, right / seen
+                if right:
+                    curve[seen - 1] = 1
+            curves.append(numpy.maximum.accumulate(curve))
+            precisions.append(area)
+        return numpy.mean(curves, axis=0), numpy.mean(precisions)
+
+    @staticmethod
+    def torchreids_mars(features, identity, camera, role):
+        gallery = numpy.flatnonzero(((role & 2) != 0) & ((role & 1) == 0) & (identity != -1))
+        curves, precisions = [], []
+        for query in numpy.flatnonzero(role & 1):
+            distance = ((features[gallery].astype(float) - features[query])**2).sum(1)
+            order = gallery[numpy.argsort(distance, kind="stable")]
+            order = order[(identity[order] != identity[query]) | (camera[order] != camera[query])]
+            right = identity[order] == identity[query]
+            if right.any():
+                share = numpy.cumsum(right) / numpy.arange(1, len(right) + 1)
+                precisions.append((share * right).sum() / right.sum())
+                curves.append(numpy.pad(numpy.cumsum(right) > 0, (0, len(features) - len(right)),
+                                        mode="edge"))
+        return numpy.mean(curves, axis=0), numpy.mean(precisions), len(gallery), len(curves)
+
+    def test_one_file_is_scored_as_both_readings_of_mars(self):
+        rows = self.mars_like()
+        identity, role = rows[1], rows[3]
+        path = self.write("mars.h5", *rows)
+        with h5py.File(path, "a") as file:
+            file.attrs["facts"] = numpy.bytes_(json.dumps({"protocol": "mars"}))
+        official = muster_json("score", "--features", path)
+        self.assertEqual(official, muster_json("score", "--features", path, "--protocol", "mars"))
+        torchreid = muster_json("score", "--features", path, "--protocol", "mars-torchreid")
+
+        curve, precision = self.official_mars(*rows)
+        self.assertEqual(official["average_precision"], "trapezoid")
+        self.assertEqual(official["gallery"], len(identity))
+        self.assertEqual(official["queries"], numpy.sum(role & 1))
+        self.assertEqual(official["queries_without_match"], 1)
+        self.assertAlmostEqual(official["map"], precision, places=12)
+        for rank in (1, 5, 10, 20):
+            self.assertAlmostEqual(official["rank"][str(rank)], curve[rank - 1], places=12)
+
+        curve, precision, gallery, queries = self.torchreids_mars(*rows)
+        self.assertEqual(torchreid["average_precision"], "rectangle")
+        self.assertEqual(torchreid["gallery"], gallery)
+        self.assertEqual(torchreid["queries"], queries)
+        self.assertAlmostEqual(torchreid["map"], precision, places=12)
+        for rank in (1, 5, 10, 20):
+            self.assertAlmostEqual(torchreid["rank"][str(rank)], curve[rank - 1], places=12)
+        self.assertNotAlmostEqual(official["map"], torchreid["map"], places=3)
+
+    def test_protocols_are_checked(self):
+        path = self.write("f.h5", [[0], [1]], [5, 5], [1, 2], [1, 2])
+        error = muster("score", "--features", path, "--protocol", "mars-torchred", code=2).stderr
+        self.assertIn("did you mean 'mars-torchreid'?", error)
+        with h5py.File(path, "a") as file:
+            file.attrs["facts"] = numpy.bytes_(json.dumps({"protocol": "mars-torchreid"}))
+        error = muster("score", "--features", path, "--protocol", "mars", code=2).stderr
+        self.assertIn("extracted under mars-torchreid", error)
+        with h5py.File(path, "a") as file:
+            file.attrs["facts"] = numpy.bytes_(json.dumps({"protocol": "of-tomorrow"}))
+        error = muster("score", "--features", path, code=2).stderr
+        self.assertIn(f"protocol of {path} 'of-tomorrow'", error)
+
     def test_faulty_files_are_named(self):
         path = self.directory / "f.h5"
         self.assertIn(str(path), muster("score", "--features", path, code=2).stderr)
@@ -240,6 +335,33 @@ class ReportTest(SmallStoreTest):
         workspace.mkdir()
         muster("report", self.spec(), "--workspace", workspace, "--out", self.directory / "out")
         self.assertIn("missing", (self.directory / "out/report.html").read_text())
+
+
+class ExtractionProtocolTest(SmallStoreTest):
+    def protocol_of(self, features):
+        with h5py.File(features) as file:
+            return json.loads(file.attrs["facts"])["protocol"]
+
+    def test_the_trainings_store_keeps_its_protocol_and_others_have_their_own(self):
+        self.train("run")
+        features, run = self.directory / "features.h5", self.directory / "run"
+        # The same store under another name: whoever trained still does not test.
+        muster("extract", "--run", run, "--store", f"renamed={self.store}", "--features", features)
+        self.assertEqual(self.protocol_of(features), "random-half")
+
+        other = self.directory / "other"
+        muster("synth", "--world", "prid2011", "--out", self.directory / "world", "--identities", 3,
+               "--frames", 20, "--seed", 2)
+        muster("ingest", "--layout", "prid2011", "--input", self.directory / "world", "--store",
+               other)
+        arguments = ["extract", "--run", run, "--store", f"other={other}", "--features", features]
+        error = muster(*arguments, code=2).stderr
+        self.assertIn("27 or more frames", error)  # what its own protocol asks for
+        muster(*arguments, "--protocol", "all-test")
+        self.assertEqual(self.protocol_of(features), "all-test")
+        self.assertEqual(muster_json("score", "--features", features)["queries"], 3)
+        error = muster(*arguments, "--protocol", "all-tests", code=2).stderr
+        self.assertIn("did you mean 'all-test'?", error)
 
 
 class MetricsTest(SmallStoreTest):

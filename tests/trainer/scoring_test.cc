@@ -102,7 +102,36 @@ RankingResult scored(const FeatureTable& queries, const FeatureTable& gallery,
                      proto::Metric metric = proto::EUCLIDEAN) {
   common::SilentProgress progress;
   int64_t gallery_size = -1;
-  return score(queries, gallery, metric, &gallery_size, progress);
+  return score(queries, gallery, metric, {}, &gallery_size, progress);
+}
+
+struct ScoredUnder {
+  RankingResult result;
+  int64_t gallery = -1;
+};
+
+ScoredUnder scored_under(const std::string& protocol, const FeatureTable& table) {
+  common::SilentProgress progress;
+  ScoredUnder scored;
+  scored.result = score(table, table, proto::EUCLIDEAN, datastore::find_protocol(protocol).rules,
+                        &scored.gallery, progress);
+  return scored;
+}
+
+// As extracted under `mars`. Seen from the query of identity 1 (at 0): junk, another query (wrong),
+// a distractor, the right one that is a query too, the right one that is not. The query of identity
+// 3 has no match.
+FeatureTable mars_table() {
+  constexpr int32_t kQuery = kRoleQuery | kRoleGallery;
+  FeatureTable table = empty_table(1, 1);
+  add_row(table, 1, 1, kQuery, {0});
+  add_row(table, -1, 2, kRoleGallery | kRoleJunk, {1});
+  add_row(table, 3, 2, kQuery, {2});
+  add_row(table, 0, 3, kRoleGallery | kRoleDistractor, {3});
+  add_row(table, 1, 2, kQuery, {4});
+  add_row(table, 1, 1, kRoleGallery, {4.5f});
+  add_row(table, 1, 3, kRoleGallery, {4.8f});
+  return table;
 }
 
 void expect_equal(const RankingResult& result, const RankingResult& expected) {
@@ -205,8 +234,52 @@ TEST(ScoringTest, TellsTheGallerysSize) {
   const FeatureTable table = random_table(5, 23, 1, 6);
   common::SilentProgress progress;
   int64_t gallery_size = -1;
-  score(table, table, proto::EUCLIDEAN, &gallery_size, progress);
+  score(table, table, proto::EUCLIDEAN, {}, &gallery_size, progress);
   EXPECT_EQ(gallery_size, 23);
+}
+
+// Query 1 sees wrong (2), wrong (3), right (4), right (4.8). The other query of identity 1, at 4,
+// sees right (4.5), right (4.8), wrong (3), wrong (2), right (0). The query of identity 3 sees
+// nothing right.
+TEST(ScoringTest, OfficialMarsKeepsQueriesAndCountsAllOfThem) {
+  const ScoredUnder mars = scored_under("mars", mars_table());
+  EXPECT_EQ(mars.gallery, 7);
+  EXPECT_EQ(mars.result.queries, 3);
+  EXPECT_EQ(mars.result.queries_without_match, 1);
+  const double first = (0 + 1.0 / 3 + 1.0 / 3 + 2.0 / 4) / 4;
+  const double other = ((1.0 + 1) / 2 + (1.0 + 1) / 2 + (2.0 / 4 + 3.0 / 5) / 2) / 3;
+  EXPECT_NEAR(mars.result.mean_average_precision, (first + other + 0) / 3, 1e-12);
+  EXPECT_NEAR(mars.result.cmc[0], 1.0 / 3, 1e-12);
+  EXPECT_NEAR(mars.result.cmc[2], 2.0 / 3, 1e-12);
+}
+
+// From the same rows: query 1 sees wrong (3), right (4.8); the other sees right (4.5), right
+// (4.8), wrong (3).
+TEST(ScoringTest, TorchreidsMarsTakesQueriesOutAndSkipsTheUnmatched) {
+  const ScoredUnder torchreid = scored_under("mars-torchreid", mars_table());
+  EXPECT_EQ(torchreid.gallery, 3);
+  EXPECT_EQ(torchreid.result.queries, 2);
+  EXPECT_EQ(torchreid.result.queries_without_match, 1);
+  EXPECT_NEAR(torchreid.result.mean_average_precision, (1.0 / 2 + 1) / 2, 1e-12);
+  EXPECT_NEAR(torchreid.result.cmc[0], 0.5, 1e-12);
+}
+
+// A file of another program may leave the gallery bit of queries out.
+TEST(ScoringTest, OfficialMarsTakesQueriesForGalleryWithoutTheBit) {
+  FeatureTable marked = mars_table(), bare = mars_table();
+  for (int32_t& role : bare.role) {
+    if ((role & kRoleQuery) != 0) role = kRoleQuery;
+  }
+  const ScoredUnder expected = scored_under("mars", marked), scored = scored_under("mars", bare);
+  EXPECT_EQ(scored.gallery, expected.gallery);
+  expect_equal(scored.result, expected.result);
+}
+
+TEST(ScoringTest, NobodyMatchedIsRefusedAlsoWhereTheUnmatchedCount) {
+  FeatureTable table = empty_table(1, 1);
+  add_row(table, 1, 1, kRoleQuery | kRoleGallery, {0});
+  add_row(table, 2, 2, kRoleGallery, {1});
+  EXPECT_THROW(scored_under("mars", table), common::InputError);
 }
 
 TEST(ScoringTest, TablesOfAnotherShapeAreRefused) {

@@ -22,8 +22,9 @@ class WaveDataset : public datastore::DatasetReader {
       }
     }
   }
+  // No known layout, so that its tracklets may be shorter than a dataset's protocol asks for.
   datastore::DatasetFacts facts() const override {
-    return {"prid2011", true, "waves for a test", {}, {}};
+    return {"waves", true, "waves for a test", {}, {}};
   }
   const std::vector<datastore::TrackletDescription>& tracklets() const override {
     return tracklets_;
