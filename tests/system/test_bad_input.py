@@ -9,7 +9,7 @@ import unittest
 
 import h5py
 
-from support import MUSTER, SmallStoreTest, muster
+from support import MUSTER, SmallStoreTest, muster, muster_json
 
 VIDEO = pathlib.Path(os.environ.get("MUSTER_TEST_VIDEO",
                                     "/usr/share/doc/opencv-doc/examples/data/vtest.avi"))
@@ -139,13 +139,18 @@ class BadInputTest(SmallStoreTest):
         path.write_bytes(b"\0" * 5000)
         self.assertIn(str(path), self.ingest_error(path, layout="video"))
 
-    def test_video_that_ends_early_is_used_as_far_as_it_goes(self):
+    def test_video_that_ends_early_is_refused_or_used_as_far_as_it_goes(self):
         path = self.directory / "short.avi"
         with open(VIDEO, "rb") as whole:
-            path.write_bytes(whole.read(VIDEO.stat().st_size // 3))
+            path.write_bytes(whole.read(VIDEO.stat().st_size // 5))
+        line = self.ingest_error(path, layout="video")
+        self.assertRegex(line, r"short\.avi: ends early: decoded \d+ of 795 frames")
+        self.assertIn("--on-error skip", line)
         store = self.directory / "short-store"
-        error = muster("ingest", "--layout", "video", "--input", path, "--store", store).stderr
-        self.assertIn("ends early", error)
+        facts = muster_json("ingest", "--layout", "video", "--input", path, "--store", store,
+                            "--on-error", "skip")
+        self.assertEqual(facts["left_out"][0]["name"], "short.avi")
+        self.assertRegex(facts["left_out"][0]["reason"], "ends early")
         muster("store", "verify", store)
 
     def test_killed_ingest_is_finished_by_the_same_command(self):
