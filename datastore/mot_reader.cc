@@ -18,7 +18,7 @@ using common::InputError;
 
 namespace {
 
-constexpr int64_t kMostFrames = 10'000'000;  // of a sequence; numbers beyond are no frame numbers
+constexpr int64_t kMostFrames = 1'000'000;  // of a sequence; numbers beyond are no frame numbers
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;

@@ -133,11 +133,11 @@ TEST_F(VideoReaderTest, BoxesBesideAVideoReplaceTheDetector) {
 }
 
 TEST_F(VideoReaderTest, AFolderOfVideosGivesACameraEach) {
-  write_boxed_film("b", 8, 1);
+  write_boxed_film("höf 2%d", 8, 1);
   write_boxed_film("a", 8, 2);
   EXPECT_EQ(summary_of(*opened()),
             (std::vector<std::string>{"1 1 0 8 a.avi/person_1", "2 1 0 8 a.avi/person_2",
-                                      "3 2 0 8 b.avi/person_1"}));
+                                      "3 2 0 8 höf 2%d.avi/person_1"}));
 }
 
 TEST_F(VideoReaderTest, IdentitiesJoinTheVideosOfSeveralCameras) {

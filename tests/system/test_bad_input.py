@@ -149,9 +149,25 @@ class BadInputTest(SmallStoreTest):
         store = self.directory / "short-store"
         facts = muster_json("ingest", "--layout", "video", "--input", path, "--store", store,
                             "--on-error", "skip")
-        self.assertEqual(facts["left_out"][0]["name"], "short.avi")
+        self.assertEqual([thing["name"] for thing in facts["left_out"]], ["short.avi"])
         self.assertRegex(facts["left_out"][0]["reason"], "ends early")
         muster("store", "verify", store)
+
+    def test_full_disk_while_people_are_cut_out_names_the_directory(self):
+        path = self.directory / "film.avi"
+        with open(VIDEO, "rb") as whole:
+            path.write_bytes(whole.read(VIDEO.stat().st_size // 10))
+        rows = "".join(f"{frame},1,100,100,40,80\n" for frame in range(1, 41))
+        (self.directory / "film.boxes.csv").write_text(
+            "frame,track,left,top,width,height\n" + rows)
+        scratch = self.directory / "scratch"
+        scratch.mkdir()
+        line = self.ingest_error(path, "--on-error", "skip", layout="video", code=1,
+                                 preexec_fn=small_files_only,
+                                 env={**os.environ, "TMPDIR": str(scratch)})
+        self.assertIn(str(scratch), line)
+        self.assertIn("TMPDIR", line)
+        self.assertEqual(os.listdir(scratch), [])
 
     def test_killed_ingest_is_finished_by_the_same_command(self):
         store = self.directory / "store"
