@@ -86,7 +86,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
                    "Turns a dataset or a video into a store: frames, optical flow and checksums in "
                    "HDF5 shards.\nRun it again after an interruption: finished shards are kept.");
   line.option("layout", "LAYOUT", layouts)
-      .option("input", "PATH", "the dataset's root folder, or a video file")
+      .option("input", "PATH", "the dataset's root folder, or a video or a folder of them")
       .option("store", "DIR", "where the store goes")
       .option("frame-size", "HxW", "pixels of a stored frame [the layout's own]")
       .option("encoding", "NAME", "jpeg or raw", "jpeg")
@@ -94,7 +94,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
       .option("flow-size", "HxW", "stored size of the flow; computed at frame size", "64x48")
       .option("shard-mib", "N", "size aimed at", "1024")
       .option("jobs", "N", "threads; 0: all cores; changes no byte", "0")
-      .option("on-error", "NAME", "fail, or skip tracklets that cannot be read", "fail")
+      .option("on-error", "NAME", "fail, or skip what cannot be read", "fail")
       .flag("json", "print the store's facts as JSON");
   if (!line.parse(arguments)) return 0;
   const datastore::LayoutEntry& layout = layout_named(line.text("layout"));

@@ -9,20 +9,11 @@
 #include <string>
 
 #include "common/error.h"
+#include "tests/datastore/small_films.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
 namespace {
-
-class RecordingProgress : public common::SilentProgress {
- public:
-  void begin(const std::string& what, const std::string&, int64_t total) override {
-    stretches.emplace_back(what, total);
-  }
-  void note(const std::string& text) override { notes.push_back(text); }
-  std::vector<std::pair<std::string, int64_t>> stretches;
-  std::vector<std::string> notes;
-};
 
 class VideoReaderTest : public testing::Test {
  protected:
@@ -44,6 +35,37 @@ class VideoReaderTest : public testing::Test {
       writer.write(picture);
     }
     return path;
+  }
+
+  // A film of `persons` people with their boxes as tracks 1, 2, ...
+  void write_boxed_film(const std::string& name, int frames, int persons) const {
+    write_film(directory_ / (name + ".avi"), frames, persons);
+    std::string rows = kBoxHeading;
+    for (int person = 0; person < persons; ++person)
+      rows += box_rows(person, person + 1, 0, frames);
+    write_text(directory_ / (name + ".boxes.csv"), rows);
+  }
+  std::unique_ptr<DatasetReader> opened(const std::string& below = "",
+                                        OnError on_error = OnError::kFail) {
+    return open_video(below.empty() ? directory_ : directory_ / below, small_options(on_error),
+                      progress_);
+  }
+  std::string refusal(const std::string& below = "") {
+    return common::failure_text<common::InputError>([&] { opened(below); });
+  }
+  // Of rgb; JPEG blurs colours by a few pixels.
+  static void expect_person(int person, const Image& crop) {
+    ASSERT_EQ(crop.height, 32);
+    ASSERT_EQ(crop.width, 16);
+    for (const int x : {1, 8, 14}) {
+      for (const int y : {1, 8, 24, 30}) {
+        const cv::Scalar bgr = y < 16 ? upper_colour(person) : lower_colour(person);
+        for (int channel = 0; channel < 3; ++channel) {
+          EXPECT_NEAR(crop.rgb[size_t((y * 16 + x) * 3 + channel)], bgr[2 - channel], 50)
+              << "person " << person << " at " << x << ", " << y;
+        }
+      }
+    }
   }
 
   // What open_video complains about; empty if it does not.
@@ -80,13 +102,149 @@ TEST_F(VideoReaderTest, AVideoWithoutPeopleIsAnErrorWithARemedy) {
   EXPECT_TRUE(progress_.notes.empty());
 }
 
-TEST_F(VideoReaderTest, AVideoThatEndsEarlyIsUsedAsFarAsItGoes) {
+TEST_F(VideoReaderTest, AVideoThatEndsEarlyIsRefusedWithARemedy) {
   const fs::path path = write_bars(40);
   fs::resize_file(path, fs::file_size(path) * 6 / 10);
-  EXPECT_NE(complaint(path).find("shows nobody"), std::string::npos);
+  const std::string text = complaint(path);
+  EXPECT_NE(text.find("bars.avi: ends early: decoded "), std::string::npos) << text;
+  EXPECT_NE(text.find(" of 40 frames"), std::string::npos) << text;
+  EXPECT_NE(text.find("--on-error skip"), std::string::npos) << text;
+}
+
+TEST_F(VideoReaderTest, BoxesBesideAVideoReplaceTheDetector) {
+  write_boxed_film("hall", 12, 2);
+  const auto reader = opened("hall.avi");
+  EXPECT_EQ(summary_of(*reader), (std::vector<std::string>{
+                                     "1 1 0 5 person_1/early_half", "1 2 0 5 person_1/late_half",
+                                     "2 1 0 5 person_2/early_half", "2 2 0 5 person_2/late_half"}));
+  for (size_t tracklet = 0; tracklet < 4; ++tracklet) {
+    for (int64_t frame = 0; frame < 5; ++frame) {
+      expect_person(int(tracklet / 2), reader->read_frame(tracklet, frame).image);
+    }
+  }
+  EXPECT_EQ(
+      reader->facts().origin,
+      "People boxed by file (*.boxes.csv) in hall.avi (12 frames): identities are tracks, not "
+      "labelled people; camera 1 is a track's early half, camera 2 its late half.");
+  ASSERT_EQ(reader->source_count(), 2u);
+  EXPECT_EQ(reader->source(0), directory_ / "hall.avi");
+  EXPECT_EQ(reader->source(1), directory_ / "hall.boxes.csv");
+  ASSERT_EQ(progress_.stretches.size(), 1u);  // nobody is detected
+}
+
+TEST_F(VideoReaderTest, AFolderOfVideosGivesACameraEach) {
+  write_boxed_film("höf 2%d", 8, 1);
+  write_boxed_film("a", 8, 2);
+  EXPECT_EQ(summary_of(*opened()),
+            (std::vector<std::string>{"1 1 0 8 a.avi/person_1", "2 1 0 8 a.avi/person_2",
+                                      "3 2 0 8 höf 2%d.avi/person_1"}));
+}
+
+TEST_F(VideoReaderTest, IdentitiesJoinTheVideosOfSeveralCameras) {
+  write_boxed_film("a", 8, 2);
+  write_boxed_film("b", 6, 2);
+  write_boxed_film("c", 6, 1);
+  write_text(directory_ / "identities.csv",
+             "video,track,identity,camera\nb.avi,1,40,7\na.avi,1,40,3\na.avi,2,12,3\n");
+  const auto reader = opened();
+  EXPECT_EQ(summary_of(*reader),
+            (std::vector<std::string>{"12 3 0 8 a.avi/person_2", "40 3 0 8 a.avi/person_1",
+                                      "40 7 0 6 b.avi/person_1"}));
+  expect_person(1, reader->read_frame(0, 3).image);
+  expect_person(0, reader->read_frame(1, 3).image);
+  expect_person(0, reader->read_frame(2, 3).image);
   ASSERT_EQ(progress_.notes.size(), 1u);
-  EXPECT_NE(progress_.notes[0].find("bars.avi ends early: decoded "), std::string::npos);
-  EXPECT_NE(progress_.notes[0].find(" of 40 frames"), std::string::npos);
+  EXPECT_EQ(progress_.notes[0],
+            "identities.csv does not list 1 tracks and 1 whole films; they are not used");
+  EXPECT_EQ(reader->facts().origin,
+            "People boxed by file (*.boxes.csv) in 2 films (14 frames): identities and cameras are "
+            "those of identities.csv.");
+  ASSERT_EQ(reader->source_count(), 5u);
+  EXPECT_EQ(reader->source(4), directory_ / "identities.csv");
+}
+
+TEST_F(VideoReaderTest, AListedTrackIsKeptHoweverShortAndCutAtItsGaps) {
+  write_film(directory_ / "a.avi", 12, 1);
+  write_text(directory_ / "a.boxes.csv",
+             kBoxHeading + box_rows(0, 1, 0, 2) + box_rows(0, 1, 5, 6) + box_rows(0, 2, 8, 12));
+  write_text(directory_ / "identities.csv",
+             "video,track,identity,camera\na.avi,1,4,1\na.avi,2,4,1\n");
+  EXPECT_EQ(summary_of(*opened()),
+            (std::vector<std::string>{"4 1 0 2 person_1", "4 1 1 1 person_1/part_2",
+                                      "4 1 2 4 person_2"}));
+}
+
+TEST_F(VideoReaderTest, IdentitiesOfMissingVideosAndTracksAreRefusedWithTheirLine) {
+  write_boxed_film("a", 8, 1);
+  const std::string heading = "video,track,identity,camera\na.avi,1,1,1\n";
+  write_text(directory_ / "identities.csv", heading + "z.avi,1,1,2\n");
+  EXPECT_TRUE(common::contains(refusal(), "identities.csv line 3: names 'z.avi'"));
+  EXPECT_EQ(opened("", OnError::kSkip)->tracklets().size(), 1u);
+  write_text(directory_ / "identities.csv", heading + "a.avi,5,1,2\n");
+  EXPECT_TRUE(common::contains(refusal(), "identities.csv line 3: a.avi has no track 5"));
+  const auto reader = opened("", OnError::kSkip);
+  ASSERT_EQ(reader->left_out().size(), 1u);
+  EXPECT_EQ(reader->left_out()[0].name, "identities.csv line 3");
+}
+
+TEST_F(VideoReaderTest, BoxesBehindTheEndAreRefusedWithTheirLine) {
+  write_film(directory_ / "a.avi", 10, 1);
+  write_text(directory_ / "a.boxes.csv", kBoxHeading + box_rows(0, 1, 0, 13));
+  const std::string text = refusal("a.avi");
+  EXPECT_TRUE(common::contains(text, "a.boxes.csv line 12: frame 11 is behind the last, 10"))
+      << text;
+}
+
+TEST_F(VideoReaderTest, ACutOffVideoWithBoxesGivesWhatIsThereWhereThatIsSkipped) {
+  write_boxed_film("a", 40, 1);
+  fs::resize_file(directory_ / "a.avi", fs::file_size(directory_ / "a.avi") / 2);
+  EXPECT_TRUE(common::contains(refusal("a.avi"), "a.avi: ends early: decoded "));
+  const auto reader = opened("a.avi", OnError::kSkip);
+  ASSERT_EQ(reader->left_out().size(), 1u);
+  EXPECT_EQ(reader->left_out()[0].name, "a.avi");
+  const std::string reason = reader->left_out()[0].reason;
+  const int64_t decoded = std::stoll(reason.substr(std::string("ends early: decoded ").size()));
+  EXPECT_EQ(reason, "ends early: decoded " + std::to_string(decoded) + " of 40 frames");
+  ASSERT_EQ(reader->tracklets().size(), 2u);
+  EXPECT_EQ(reader->tracklets()[1].frames, (decoded - 2) / 2);
+}
+
+TEST_F(VideoReaderTest, AVariableFrameRateGivesItsFrames) {
+  std::vector<int> times;
+  for (int frame = 0; frame < 12; ++frame) times.push_back(frame < 6 ? 40 * frame : 500 * frame);
+  write_matroska(directory_ / "phone.mkv", times, 5600, 1);
+  write_text(directory_ / "phone.boxes.csv", kBoxHeading + box_rows(0, 1, 0, 12));
+  const auto reader = opened("phone.mkv");
+  EXPECT_EQ(summary_of(*reader), (std::vector<std::string>{"1 1 0 5 person_1/early_half",
+                                                           "1 2 0 5 person_1/late_half"}));
+  for (int64_t frame = 0; frame < 5; ++frame) expect_person(0, reader->read_frame(1, frame).image);
+}
+
+TEST_F(VideoReaderTest, AnUnusableVideoOfAFolderIsLeftOutWhereThatIsSkipped) {
+  write_boxed_film("a", 8, 1);
+  write_boxed_film("c", 8, 1);
+  write_text(directory_ / "b.mp4", "no video");
+  EXPECT_TRUE(common::contains(refusal(), "b.mp4: not a video"));
+  const auto reader = opened("", OnError::kSkip);
+  EXPECT_EQ(summary_of(*reader),
+            (std::vector<std::string>{"1 1 0 8 a.avi/person_1", "2 3 0 8 c.avi/person_1"}));
+  ASSERT_EQ(reader->left_out().size(), 1u);
+  EXPECT_EQ(reader->left_out()[0].name, "b.mp4");
+  EXPECT_EQ(reader->left_out()[0].reason.rfind("not a video", 0), 0u)
+      << reader->left_out()[0].reason;
+}
+
+TEST_F(VideoReaderTest, AFolderWithoutVideosAndBoxesWithoutTheirsAreNamed) {
+  EXPECT_TRUE(common::contains(refusal(), directory_.string() + ": holds no video"));
+  write_boxed_film("a", 8, 1);
+  write_text(directory_ / "hal.boxes.csv", kBoxHeading);
+  EXPECT_TRUE(common::contains(refusal(), "hal.boxes.csv: belongs to no video"));
+}
+
+TEST_F(VideoReaderTest, AFileOfBoxesWithoutARowIsNamed) {
+  write_boxed_film("a", 8, 1);
+  write_text(directory_ / "a.boxes.csv", kBoxHeading);
+  EXPECT_TRUE(common::contains(refusal("a.avi"), "a.boxes.csv: has no box that can be used"));
 }
 
 // Pedestrians from OpenCV's examples; MUSTER_TEST_VIDEO names another place of the file.

@@ -10,7 +10,7 @@ import unittest
 
 import h5py
 
-from support import MUSTER, SmallStoreTest, muster
+from support import MUSTER, SmallStoreTest, muster, muster_json
 
 VIDEO = pathlib.Path(os.environ.get("MUSTER_TEST_VIDEO",
                                     "/usr/share/doc/opencv-doc/examples/data/vtest.avi"))
@@ -236,14 +236,35 @@ class BadInputTest(SmallStoreTest):
         path.write_bytes(b"\0" * 5000)
         self.assertIn(str(path), self.ingest_error(path, layout="video"))
 
-    def test_video_that_ends_early_is_used_as_far_as_it_goes(self):
+    def test_video_that_ends_early_is_refused_or_used_as_far_as_it_goes(self):
         path = self.directory / "short.avi"
         with open(VIDEO, "rb") as whole:
-            path.write_bytes(whole.read(VIDEO.stat().st_size // 3))
+            path.write_bytes(whole.read(VIDEO.stat().st_size // 5))
+        line = self.ingest_error(path, layout="video")
+        self.assertRegex(line, r"short\.avi: ends early: decoded \d+ of 795 frames")
+        self.assertIn("--on-error skip", line)
         store = self.directory / "short-store"
-        error = muster("ingest", "--layout", "video", "--input", path, "--store", store).stderr
-        self.assertIn("ends early", error)
+        facts = muster_json("ingest", "--layout", "video", "--input", path, "--store", store,
+                            "--on-error", "skip")
+        self.assertEqual([thing["name"] for thing in facts["left_out"]], ["short.avi"])
+        self.assertRegex(facts["left_out"][0]["reason"], "ends early")
         muster("store", "verify", store)
+
+    def test_full_disk_while_people_are_cut_out_names_the_directory(self):
+        path = self.directory / "film.avi"
+        with open(VIDEO, "rb") as whole:
+            path.write_bytes(whole.read(VIDEO.stat().st_size // 10))
+        rows = "".join(f"{frame},1,100,100,40,80\n" for frame in range(1, 41))
+        (self.directory / "film.boxes.csv").write_text(
+            "frame,track,left,top,width,height\n" + rows)
+        scratch = self.directory / "scratch"
+        scratch.mkdir()
+        line = self.ingest_error(path, "--on-error", "skip", layout="video", code=1,
+                                 preexec_fn=small_files_only,
+                                 env={**os.environ, "TMPDIR": str(scratch)})
+        self.assertIn(str(scratch), line)
+        self.assertIn("TMPDIR", line)
+        self.assertEqual(os.listdir(scratch), [])
 
     def test_killed_ingest_is_finished_by_the_same_command(self):
         store = self.directory / "store"
