@@ -155,6 +155,7 @@ void render_synthetic_world(const SyntheticWorldOptions& options, common::Progre
   const PlanRequest request = checked_request(options, world);
   const std::filesystem::path output = without_trailing_slash(options.output);
   common::require_new_directory(output, "choose another output or remove it first");
+  common::remove_stale_temporaries(output);
 
   const std::vector<TrackletPlan> plans = plan_world(world, request);
   int64_t frames = 0;
@@ -168,6 +169,7 @@ void render_synthetic_world(const SyntheticWorldOptions& options, common::Progre
   if (world.name == "ilids-vid") {
     write_ilids_splits(folder.path(), request.identities, request.seed);
   }
+  if (world.name == "prid2011") write_prid_splits(folder.path(), plans, request.seed);
   PlanRequest noted = request;
   noted.seed = options.seed;
   write_world_note(folder.path(), world, noted, plans);
