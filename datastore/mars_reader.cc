@@ -51,7 +51,6 @@ class MarsReader {
     part.first_name = dataset_.names.size();
     add_mars_names(dataset_.root, part.name, dataset_.names, faults_, progress_);
     part.end_name = dataset_.names.size();
-    list_folders_without_names(part);
     const fs::path table = dataset_.root / "info" / ("tracks_" + part.name + "_info.mat");
     const IntegerMatrix rows = read_matlab_matrix(table, "track_" + part.name + "_info", 4);
     part.tracklets = rows.rows;
@@ -74,6 +73,7 @@ class MarsReader {
                        kRemedy);
     }
     tell_of_mixed_rows(table);
+    list_folders_without_names(part);
   }
 
   // Rows follow each other without a gap and stay within the names.

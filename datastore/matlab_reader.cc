@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "common/atomic_file.h"
 #include "common/error.h"
 
 namespace muster::datastore {
@@ -28,12 +29,35 @@ InputError damaged(const fs::path& path, const std::string& problem) {
   return InputError(path.string(), problem, "fetch the file again");
 }
 
+// The library reads on past the end of a file that was cut short and returns what it likes. A
+// MATLAB 5 file is 128 bytes, the last two its byte order, then blocks that begin with type and
+// length.
+bool ends_where_its_last_block_does(const fs::path& path) {
+  constexpr size_t kHeaderBytes = 128, kTagBytes = 8;
+  const std::string bytes = common::read_file(path);
+  if (bytes.size() < kHeaderBytes + kTagBytes) return false;
+  const bool little_endian = bytes[126] == 'I';
+  size_t place = kHeaderBytes;
+  while (place + kTagBytes <= bytes.size()) {
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) {
+      const size_t byte = place + 4 + (little_endian ? 3 - i : i);
+      length = length << 8 | static_cast<unsigned char>(bytes[byte]);
+    }
+    place += kTagBytes + length;
+  }
+  return place == bytes.size();
+}
+
 File opened(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw damaged(path, "no such file");
   if (!fs::is_regular_file(path, ignored)) throw damaged(path, "is not a file");
   File file(Mat_Open(path.c_str(), MAT_ACC_RDONLY));
   if (!file) throw damaged(path, "is not a MATLAB file");
+  if (Mat_GetVersion(file.get()) == MAT_FT_MAT5 && !ends_where_its_last_block_does(path)) {
+    throw damaged(path, "is cut short or damaged");
+  }
   return file;
 }
 
