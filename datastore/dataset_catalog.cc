@@ -21,8 +21,10 @@ VideoOptions video_options(const DatasetOptions& options) {
 
 const std::vector<LayoutEntry>& layout_catalog() {
   static const std::vector<LayoutEntry> catalog = {
+      {"mars", "MARS: bbox_{train,test}/<id>/*.jpg and info/*.mat", 256, 128, open_mars},
       {"prid2011", "PRID-2011: multi_shot/cam_{a,b}/person_NNNN/*.png", 128, 64, open_prid2011},
       {"ilids-vid", "iLIDS-VID: sequences/cam{1,2}/personNNN/*.png", 128, 64, open_ilids_vid},
+      {"sdu-vid", "SDU-VID: sequences/cam{1,2}/<person>/*", 128, 64, open_sdu_vid},
       {"mot", "MOTChallenge: a sequence (img1/ or a video, gt/gt.txt or det/det.txt), or several",
        128, 64,
        [](const fs::path& input, const DatasetOptions& options, common::ProgressSink& progress) {

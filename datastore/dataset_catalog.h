@@ -28,11 +28,22 @@ struct LayoutEntry {
 
 const std::vector<LayoutEntry>& layout_catalog();
 
+// Throws InputError naming the table of info/ and its row where one does not fit the folders.
+std::unique_ptr<DatasetReader> open_mars(const std::filesystem::path& root,
+                                         const DatasetOptions& options,
+                                         common::ProgressSink& progress);
+
+// Persons above kPridCommonPersons are strangers to the other camera; camera b's are numbered from
+// kPridStrangerOffset on.
+constexpr int32_t kPridCommonPersons = 200, kPridStrangerOffset = 10000;
 std::unique_ptr<DatasetReader> open_prid2011(const std::filesystem::path& root,
                                              const DatasetOptions& options,
                                              common::ProgressSink& progress);
 std::unique_ptr<DatasetReader> open_ilids_vid(const std::filesystem::path& root,
                                               const DatasetOptions& options,
                                               common::ProgressSink& progress);
+std::unique_ptr<DatasetReader> open_sdu_vid(const std::filesystem::path& root,
+                                            const DatasetOptions& options,
+                                            common::ProgressSink& progress);
 
 }  // namespace muster::datastore

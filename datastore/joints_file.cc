@@ -54,4 +54,31 @@ std::vector<Joint> read_joints_file(const std::filesystem::path& path, int64_t f
   return joints;
 }
 
+std::string joints_text(const std::vector<std::string>& frame_names,
+                        const std::vector<Joint>& joints) {
+  MUSTER_REQUIRE(joints.size(), ==, frame_names.size() * kJointCount);
+  std::string text = "frame";
+  for (int joint = 1; joint <= kJointCount; ++joint) {
+    const std::string number = std::to_string(joint);
+    text += ",x" + number + ",y" + number + ",c" + number;
+  }
+  text += "\n";
+  const auto add = [&](float value) {
+    char digits[32];
+    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+    text.append(1, ',').append(digits, end);
+  };
+  for (size_t frame = 0; frame < frame_names.size(); ++frame) {
+    text += frame_names[frame];
+    for (size_t joint = 0; joint < kJointCount; ++joint) {
+      const Joint& place = joints[frame * kJointCount + joint];
+      add(place.x);
+      add(place.y);
+      add(place.confidence);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
 }  // namespace muster::datastore

@@ -22,12 +22,32 @@ void read_synthetic_mark(const fs::path& root, DatasetFacts& facts) {
   try {
     const auto value = nlohmann::json::parse(common::read_file(mark));
     facts.synthetic = value.at("synthetic").get<bool>();
+    if (value.contains("origin")) {  // exported from a store
+      facts.origin = value.at("origin").get<std::string>();
+      return;
+    }
     facts.origin = "synthetic world '" + value.at("world").get<std::string>() +
                    "', rendered by muster synth with seed " +
                    std::to_string(value.at("seed").get<uint64_t>());
   } catch (const nlohmann::json::exception& failure) {
     throw InputError(mark.string(), std::string("is damaged: ") + failure.what(),
                      "render the world again");
+  }
+}
+
+template <typename Action>
+void for_each_entry(const fs::path& directory, const Action& action) {
+  std::error_code failure;
+  if (!fs::is_directory(directory, failure)) {
+    throw InputError(directory.string(), "no such directory",
+                     "see docs/guides/datasets.md for what belongs where");
+  }
+  fs::directory_iterator entries(directory, failure);
+  for (; !failure && entries != fs::directory_iterator(); entries.increment(failure)) {
+    action(*entries);
+  }
+  if (failure) {
+    throw common::SystemError(directory.string(), "cannot be listed: " + failure.message());
   }
 }
 
@@ -106,17 +126,24 @@ bool is_picture_name(const std::string& name) {
 }
 
 std::vector<fs::path> sorted_folders(const fs::path& directory) {
-  std::error_code failure;
-  if (!fs::is_directory(directory, failure)) {
-    throw InputError(directory.string(), "no such directory",
-                     "see docs/guides/datasets.md for what belongs where");
-  }
   std::vector<fs::path> folders;
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.is_directory()) folders.push_back(entry.path());
-  }
+  for_each_entry(directory, [&](const fs::directory_entry& entry) {
+    std::error_code ignored;
+    if (entry.is_directory(ignored)) folders.push_back(entry.path());
+  });
   std::sort(folders.begin(), folders.end());
   return folders;
+}
+
+std::vector<std::string> sorted_pictures(const fs::path& directory) {
+  std::vector<std::string> names;
+  for_each_entry(directory, [&](const fs::directory_entry& entry) {
+    std::error_code ignored;
+    const std::string name = entry.path().filename().string();
+    if (is_picture_name(name) && !entry.is_directory(ignored)) names.push_back(name);
+  });
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 int64_t trailing_number(const std::string& name) {

@@ -53,8 +53,12 @@ std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset);
 // True for names that end in .png, .jpg, .jpeg or .bmp in any case and do not begin with a dot.
 bool is_picture_name(const std::string& name);
 
-// Sub-folders of `directory` sorted by name; throws InputError naming it if it is missing.
+// Sub-folders of `directory` sorted by name; throws InputError naming it if it is missing,
+// SystemError if it cannot be listed.
 std::vector<std::filesystem::path> sorted_folders(const std::filesystem::path& directory);
+
+// Names of the pictures in `directory`, sorted; throws as sorted_folders does.
+std::vector<std::string> sorted_pictures(const std::filesystem::path& directory);
 
 // The number that a name ends in ("person_0012" -> 12, "cam1_00031" -> 31), or -1.
 int64_t trailing_number(const std::string& name);

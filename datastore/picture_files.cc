@@ -80,12 +80,17 @@ SourceFrame read_source_frame(const std::filesystem::path& path) {
   return {std::move(image), {}};
 }
 
-void write_picture(const std::filesystem::path& path, const Image& image) {
+std::vector<uint8_t> encoded_picture(const Image& image, const std::string& extension) {
   const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<uint8_t*>(image.rgb.data()));
   cv::Mat bgr;
   cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
   std::vector<uint8_t> bytes;
-  MUSTER_REQUIRE(cv::imencode(path.extension().string(), bgr, bytes), ==, true);
+  MUSTER_REQUIRE(cv::imencode(extension, bgr, bytes), ==, true);
+  return bytes;
+}
+
+void write_picture(const std::filesystem::path& path, const Image& image) {
+  const std::vector<uint8_t> bytes = encoded_picture(image, path.extension().string());
   common::write_file_atomically(
       path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }

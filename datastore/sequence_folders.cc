@@ -15,11 +15,8 @@ struct NumberedPicture {
 
 std::vector<NumberedPicture> pictures_of(const fs::path& folder) {
   std::vector<NumberedPicture> pictures;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (is_picture_name(name)) {
-      pictures.push_back({trailing_number(entry.path().stem().string()), name});
-    }
+  for (const std::string& name : sorted_pictures(folder)) {
+    pictures.push_back({trailing_number(fs::path(name).stem().string()), name});
   }
   std::sort(pictures.begin(), pictures.end(), [](const auto& a, const auto& b) {
     return std::tie(a.number, a.name) < std::tie(b.number, b.name);

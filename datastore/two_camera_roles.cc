@@ -96,9 +96,24 @@ std::vector<int32_t> seeded_half_roles(const TrackletStore& store, const Protoco
 }
 
 std::vector<int32_t> all_test_roles(const TrackletStore& store) {
-  const Persons persons = persons_of(store, {});
-  require_somebody(store, persons, {});
-  return roles_of(store, {}, persons, {});
+  std::map<int32_t, std::set<int16_t>> cameras;
+  for (const StoredTracklet& tracklet : store.tracklets()) {
+    if (tracklet.identity > 0) cameras[tracklet.identity].insert(tracklet.camera);
+  }
+  bool somebody = false;
+  std::vector<int32_t> roles;
+  for (const StoredTracklet& tracklet : store.tracklets()) {
+    const auto seen = cameras.find(tracklet.identity);
+    const bool tests = seen != cameras.end() && seen->second.size() >= 2;
+    const bool first = tests && tracklet.camera == *seen->second.begin();
+    roles.push_back(!tests ? kRoleNone : first ? kRoleQuery : kRoleGallery);
+    somebody |= tests;
+  }
+  if (!somebody) {
+    throw InputError(store.directory().string(), "has no identity under two cameras",
+                     "choose a store with two cameras, or say by identities.csv who is who");
+  }
+  return roles;
 }
 
 bool has_official_halves(const TrackletStore& store) {

@@ -27,7 +27,8 @@ std::vector<int32_t> seeded_half_roles(const TrackletStore& store, const Protoco
                                        const PersonFilter& filter = {},
                                        OddPerson odd = OddPerson::kTests);
 
-// Everybody tests.
+// Everybody whom two cameras or more saw tests: the first of them queries, the others are the
+// gallery. Throws InputError if there is nobody.
 std::vector<int32_t> all_test_roles(const TrackletStore& store);
 
 // The dataset's own halves (DatasetFacts), or nothing where it has none.

@@ -27,7 +27,7 @@ void write_matlab_matrix(const std::filesystem::path& path, const std::string& v
       by_column[column * rows + row] = values[row * columns + column];
     }
   }
-  const std::string header = "MATLAB 5.0 MAT-file, written by muster synth";
+  const std::string header = "MATLAB 5.0 MAT-file, written by muster";
   std::unique_ptr<mat_t, CloseFile> file(Mat_CreateVer(path.c_str(), header.c_str(), MAT_FT_MAT5));
   if (!file) throw common::SystemError(path.string(), "cannot be created", "check disk and rights");
   size_t dimensions[2] = {rows, columns};

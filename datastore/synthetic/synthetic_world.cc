@@ -171,6 +171,7 @@ void render_checked_world(const SyntheticWorldOptions& options, const std::files
   if (world.name == "ilids-vid") {
     write_ilids_splits(folder.path(), request.identities, request.seed);
   }
+  if (world.name == "prid2011") write_prid_splits(folder.path(), plans, request.seed);
   PlanRequest noted = request;
   noted.seed = options.seed;
   write_world_note(folder.path(), world, noted, plans);

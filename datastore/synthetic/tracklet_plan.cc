@@ -101,7 +101,9 @@ std::vector<TrackletPlan> plan_sdu_vid(const PlanRequest& request) {
       plan.identity = number;
       plan.camera = camera;
       plan.person_key = static_cast<uint64_t>(number);
-      plan.folder = numbered("sequences/cam%d/person%03d", camera, number);
+      // Only the last three digits of a name tell the person, unless R says that all do.
+      plan.folder = number <= 999 ? numbered("sequences/cam%d/person%03d", camera, number)
+                                  : numbered("sequences/cam%d/person_R%04d", camera, number);
       name_frames(plan, request, "", 5, 1);
       plans.push_back(std::move(plan));
     }

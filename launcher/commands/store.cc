@@ -1,9 +1,10 @@
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "common/atomic_file.h"
 #include "common/error.h"
+#ifdef MUSTER_INGEST
+#include "datastore/export.h"
+#endif
 #include "datastore/tracklet_store.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
@@ -14,7 +15,6 @@
 namespace muster::launcher {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 int print_info(const std::string& store, bool as_json) {
@@ -70,49 +70,26 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
   return 1;
 }
 
-std::string tracklet_folder(const datastore::StoredTracklet& tracklet) {
-  char name[64];
-  std::snprintf(name, sizeof(name), "identity-%05d-camera-%d-sequence-%d", tracklet.identity,
-                tracklet.camera, tracklet.sequence);
-  return name;
-}
-
-// Frames as they are stored: JPEG files, or PPM for raw frames.
-int export_frames(const std::string& directory, const std::string& output) {
-  const datastore::TrackletStore store(directory);
-  common::require_new_directory(output, "choose another --out");
-  const fs::path temporary = common::temporary_name_beside(output);
-  const bool jpeg = store.manifest().geometry.encoding == datastore::FrameEncoding::kJpeg;
-  const std::string ppm_header = "P6\n" + std::to_string(store.manifest().geometry.width) + " " +
-                                 std::to_string(store.manifest().geometry.height) + "\n255\n";
+int export_dataset(const std::string& store, const std::string& output, bool as_json) {
+#ifdef MUSTER_INGEST
   const auto progress = terminal_progress();
-  progress->begin("exporting", "tracklets", store.manifest().tracklets);
-  int64_t done = 0;
-  try {
-    for (const datastore::StoredTracklet& tracklet : store.tracklets()) {
-      const fs::path folder = temporary / tracklet_folder(tracklet);
-      fs::create_directories(folder);
-      for (int32_t frame = 0; frame < tracklet.length; ++frame) {
-        const std::vector<uint8_t> bytes = store.read_frame_bytes(tracklet, frame);
-        char name[32];
-        std::snprintf(name, sizeof(name), "%05d.%s", frame + 1, jpeg ? "jpg" : "ppm");
-        std::ofstream out(folder / name, std::ios::binary);
-        if (!jpeg) out << ppm_header;
-        out.write(reinterpret_cast<const char*>(bytes.data()),
-                  static_cast<std::streamsize>(bytes.size()));
-        out.close();
-        if (!out) throw common::SystemError((folder / name).string(), "cannot be written");
-      }
-      progress->advance(++done);
-    }
-    common::publish_file(temporary, output);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
+  const datastore::ExportResult result = datastore::export_store(store, output, *progress);
+  std::cerr << output << ": " << result.tracklets << " tracklets, " << result.frames
+            << " frames; muster ingest --layout " << result.layout << " reads them\n";
+  if (as_json) {
+    std::cout << json_line(json{{"store", store},
+                                {"directory", output},
+                                {"layout", result.layout},
+                                {"tracklets", result.tracklets},
+                                {"frames", result.frames}});
   }
-  progress->end();
   return 0;
+#else
+  (void)as_json;
+  throw common::InputError("muster store export " + store + " --out " + output,
+                           "is not part of this program, which was built without ingest",
+                           "use one that was built with -DMUSTER_INGEST=ON");
+#endif
 }
 
 }  // namespace
@@ -120,17 +97,17 @@ int export_frames(const std::string& directory, const std::string& output) {
 int run_store(const std::vector<std::string>& arguments) {
   CommandLine line("muster store info|verify|export STORE",
                    "info describes a store, verify reads every byte of it against its checksums, "
-                   "export writes its frames back out.");
+                   "export writes the dataset back out, in its own layout; videos become sdu-vid.");
   line.positional("action", "info, verify or export")
       .positional("store", "the store's directory")
       .flag("sha256", "verify: also compare SHA-256, slower")
-      .option("out", "DIR", "export: where the frames go; must not exist yet")
+      .option("out", "DIR", "export: where the dataset goes; must not exist yet")
       .flag("json", "print JSON");
   if (!line.parse(arguments)) return 0;
   const std::string action = line.text("action"), store = line.text("store");
   if (action == "info") return print_info(store, line.has("json"));
   if (action == "verify") return verify(store, line.has("sha256"), line.has("json"));
-  if (action == "export") return export_frames(store, line.text("out"));
+  if (action == "export") return export_dataset(store, line.text("out"), line.has("json"));
   throw common::InputError("muster store " + action, "is not known",
                            name_hint(action, {"info", "verify", "export"}));
 }

@@ -1,10 +1,8 @@
 // Of two_camera_layouts.cc and the sequence_folders_reader.cc below it.
 #include <gtest/gtest.h>
 
-#include "datastore/dataset_catalog.h"
 #include "datastore/picture_dataset.h"
-#include "datastore/picture_files.h"
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/dataset_files.h"
 
 namespace muster::datastore {
 namespace {
@@ -13,16 +11,6 @@ using common::contains;
 using common::failure_text;
 using common::InputError;
 using common::TestDirectory;
-
-// A folder of `frames` pictures named 0001.png, ...; their waves say subject and frame.
-void write_person(const fs::path& folder, int subject, int frames) {
-  fs::create_directories(folder);
-  for (int frame = 1; frame <= frames; ++frame) {
-    char name[16];
-    std::snprintf(name, sizeof(name), "%04d.png", frame);
-    write_picture(folder / name, waves(12, 8, subject, frame));
-  }
-}
 
 // One row of 14 joints at (frame + joint, 2 joint), confidence 0.5.
 std::string joints_row(int frame) {
@@ -38,25 +26,6 @@ void write_joints(const fs::path& file, int rows) {
   std::ofstream out(file);
   out << "frame,x,y,confidence\n";
   for (int row = 0; row < rows; ++row) out << joints_row(row);
-}
-
-using Key = std::pair<int32_t, int16_t>;
-std::vector<Key> identities_and_cameras(const DatasetReader& dataset) {
-  std::vector<Key> keys;
-  for (const auto& tracklet : dataset.tracklets())
-    keys.push_back({tracklet.identity, tracklet.camera});
-  return keys;
-}
-
-using Opener = std::unique_ptr<DatasetReader>(const fs::path&, const DatasetOptions&,
-                                              common::ProgressSink&);
-
-std::unique_ptr<DatasetReader> opened(Opener* open, const fs::path& root,
-                                      OnError on_error = OnError::kFail) {
-  DatasetOptions options;
-  options.on_error = on_error;
-  common::SilentProgress progress;
-  return open(root, options, progress);
 }
 
 class PridTest : public testing::Test {
@@ -286,6 +255,121 @@ TEST(IlidsTest, AMissingCameraFolderIsNamed) {
   EXPECT_TRUE(contains(text, (directory.path() / "sequences/cam1").string())) << text;
 }
 
+TEST_F(PridTest, FramesWithUnpaddedNumbersComeInTheOrderOfTheNumbers) {
+  write_two_persons();
+  const fs::path folder = person("cam_a", "person_0003");
+  fs::create_directories(folder);
+  for (const int number : {10, 2, 1}) {
+    write_picture(folder / (std::to_string(number) + ".png"), waves(12, 8, 3, number));
+  }
+  const auto dataset = opened(open_prid2011, root());
+  ASSERT_EQ(dataset->tracklets().back().frames, 3);
+  const int numbers[] = {1, 2, 10};
+  for (int frame = 0; frame < 3; ++frame) {
+    EXPECT_EQ(dataset->read_frame(4, frame).image.rgb, waves(12, 8, 3, numbers[frame]).rgb);
+  }
+}
+
+TEST_F(PridTest, MissingFramesInBetweenAreTold) {
+  write_two_persons();
+  fs::remove(person("cam_a", "person_0001") / "0002.png");
+  NotesOfOpening notes;
+  const auto dataset = open_prid2011(root(), {}, notes);
+  EXPECT_EQ(dataset->tracklets()[0].frames, 2);
+  EXPECT_TRUE(contains(notes.all, "person_0001")) << notes.all;
+}
+
+TEST_F(PridTest, TheSameFrameNumberTwiceIsRefused) {
+  write_two_persons();
+  write_picture(person("cam_a", "person_0001") / "2.png", waves(12, 8, 1, 1));
+  EXPECT_TRUE(contains(refusal(), "frame 2 twice")) << refusal();
+}
+
+TEST_F(PridTest, AFolderNamedLikeAPictureIsNoFrame) {
+  write_two_persons();
+  fs::create_directories(person("cam_a", "person_0001") / "0009.png");
+  EXPECT_EQ(opened(open_prid2011, root())->tracklets()[0].frames, 3);
+}
+
+TEST_F(PridTest, APictureIsReadByItsContentNotByItsName) {
+  write_two_persons();
+  const fs::path folder = person("cam_a", "person_0001");
+  fs::rename(folder / "0001.png", folder / "0001.jpg");
+  const auto dataset = opened(open_prid2011, root());
+  EXPECT_EQ(dataset->read_frame(0, 0).image.rgb, waves(12, 8, 1, 1).rgb);
+  EXPECT_TRUE(dataset->read_frame(0, 0).jpeg.empty());
+}
+
+TEST_F(PridTest, ATextOrAnEmptyFileNamedLikeAPictureIsNamed) {
+  write_two_persons();
+  const fs::path picture = person("cam_b", "person_0002") / "0002.png";
+  for (const char* content : {"", "not a picture"}) {
+    std::ofstream(picture, std::ios::trunc) << content;
+    const auto dataset = opened(open_prid2011, root());
+    const std::string text = failure_text<InputError>([&] { dataset->read_frame(3, 1); });
+    EXPECT_TRUE(contains(text, picture.string())) << text;
+  }
+}
+
+TEST_F(PridTest, APictureOfOnePixelIsStored) {
+  write_two_persons();
+  const Image pixel{1, 1, {10, 200, 30}};
+  write_picture(person("cam_a", "person_0001") / "0002.png", pixel);
+  build_store(*opened(open_prid2011, root()), root() / "store");
+  const TrackletStore store(root() / "store");
+  const Image stored = store.read_image(store.tracklets()[0], 1);
+  ASSERT_EQ(stored.rgb.size(), 24u * 16 * 3);
+  for (size_t i = 0; i < stored.rgb.size(); ++i) ASSERT_EQ(stored.rgb[i], pixel.rgb[i % 3]);
+}
+
+TEST_F(PridTest, NamesInAnyScriptAndVeryLongPathsAreRead) {
+  fs::path deep = root();
+  while (deep.string().size() < 3000) deep /= std::string(180, 'd') + "\xE4\xBA\xBA";
+  write_person(deep / "multi_shot/cam_a/p\xC3\xA9rson_0001", 1, 2);
+  write_person(deep / "multi_shot/cam_b/\xE4\xBA\xBA\xE7\x89\xA9_0001", 2, 1);
+  const auto dataset = opened(open_prid2011, deep);
+  EXPECT_EQ(identities_and_cameras(*dataset), (std::vector<Key>{{1, 1}, {1, 2}}));
+  EXPECT_EQ(dataset->read_frame(1, 0).image.rgb, waves(12, 8, 2, 1).rgb);
+}
+
+class SduTest : public testing::Test {
+ protected:
+  fs::path root() const { return directory_.path(); }
+  void write(const std::string& camera, const std::string& name) const {
+    write_person(root() / "sequences" / camera / name, 1, 1);
+  }
+  TestDirectory directory_;
+};
+
+TEST_F(SduTest, ATokenOfRAndDigitsTellsThePersonElseTheLastThreeCharacters) {
+  write("cam1", "set_R0012_456");
+  write("cam1", "person003");
+  write("cam1", "Right_1007");
+  write("cam2", "20110301_R12");
+  EXPECT_EQ(identities_and_cameras(*opened(open_sdu_vid, root())),
+            (std::vector<Key>{{3, 1}, {7, 1}, {12, 1}, {12, 2}}));
+}
+
+TEST_F(SduTest, ASecondFolderOfAPersonIsAnotherSequence) {
+  write("cam1", "person_R0012_a");
+  write("cam1", "person_R0012_b");
+  const auto dataset = opened(open_sdu_vid, root());
+  EXPECT_EQ(dataset->tracklets()[0].sequence, 0);
+  EXPECT_EQ(dataset->tracklets()[1].sequence, 1);
+}
+
+TEST_F(SduTest, FoldersThatTellNobodyAreNamedOrLeftOut) {
+  write("cam1", "person001");
+  write("cam2", "nobody");
+  write("elsewhere", "person001");
+  EXPECT_THROW(opened(open_sdu_vid, root()), InputError);
+  const auto dataset = opened(open_sdu_vid, root(), OnError::kSkip);
+  EXPECT_EQ(identities_and_cameras(*dataset), (std::vector<Key>{{1, 1}}));
+  ASSERT_EQ(dataset->left_out().size(), 2u);
+  EXPECT_EQ(dataset->left_out()[0].name, (root() / "sequences/cam2/nobody").string());
+  EXPECT_EQ(dataset->left_out()[1].name, (root() / "sequences/elsewhere").string());
+}
+
 TEST(TrailingNumberTest, ReadsTheDigitsAtTheEnd) {
   EXPECT_EQ(trailing_number("person_0012"), 12);
   EXPECT_EQ(trailing_number("cam2person319"), 319);
@@ -307,6 +391,8 @@ TEST(LayoutCatalogTest, OffersTheTwoCameraLayoutsByName) {
   for (const LayoutEntry& entry : layout_catalog()) names.insert(entry.name);
   EXPECT_EQ(names.count("prid2011"), 1u);
   EXPECT_EQ(names.count("ilids-vid"), 1u);
+  EXPECT_EQ(names.count("sdu-vid"), 1u);
+  EXPECT_EQ(names.count("mars"), 1u);
 }
 
 }  // namespace

@@ -98,9 +98,22 @@ class StoreTest(SmallStoreTest):
             offset = shard["frames/jpeg_offset"][:]
             jpeg = bytes(shard["frames/jpeg"][:])
             identity, camera = shard["tracklets/identity"][0], shard["tracklets/camera"][0]
-        first = out / f"identity-{identity:05d}-camera-{camera}-sequence-0" / "00001.jpg"
+        first = (out / "multi_shot" / f"cam_{'ab'[camera - 1]}" / f"person_{identity:04d}" /
+                 "0001.jpg")
         self.assertEqual(first.read_bytes(), jpeg[:int(offset[1])])
         self.assertEqual(len(list(out.rglob("*.jpg"))), len(offset) - 1)
+
+    def test_an_export_is_a_dataset_again(self):
+        out, again = self.directory / "exported", self.directory / "again-from-export"
+        told = muster_json("store", "export", self.store, "--out", str(out) + "/")
+        self.assertEqual(told["layout"], "prid2011")
+        muster("ingest", "--layout", told["layout"], "--input", out, "--store", again)
+        before, after = muster_json("store", "info", self.store), muster_json("store", "info", again)
+        for name in ("tracklets", "frames", "identities", "cameras", "origin", "synthetic", "joints"):
+            self.assertEqual(before[name], after[name])
+        with h5py.File(self.shard(), "r") as old, h5py.File(again / "shard-00000.h5", "r") as new:
+            for name in ("frames/jpeg", "frames/joints", "tracklets/identity", "tracklets/camera"):
+                numpy.testing.assert_array_equal(old[name][:], new[name][:])
 
     def test_h5dump_reads_what_h5py_reads(self):
         with h5py.File(self.shard(), "r") as shard:

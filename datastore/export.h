@@ -1,0 +1,26 @@
+// A store written back out as a dataset: what muster ingest reads again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "common/progress_sink.h"
+
+namespace muster::datastore {
+
+struct ExportResult {
+  std::string layout;  // that muster ingest --layout reads it with
+  int64_t tracklets = 0, frames = 0;
+};
+
+// Writes the layout that the store came from; videos become SDU-VID folders. JPEG frames keep their
+// bytes, raw ones become PNG; joints become tables; splits, roles and the mark of synthetic data
+// are kept. Frames are numbered from 1.
+//
+// Throws InputError if `output` holds something, SystemError naming the file in `output` that could
+// not be written, or the store's damaged frame. Then nothing is left behind.
+ExportResult export_store(const std::filesystem::path& store, const std::filesystem::path& output,
+                          common::ProgressSink& progress);
+
+}  // namespace muster::datastore

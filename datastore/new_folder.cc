@@ -1,0 +1,91 @@
+#include "datastore/new_folder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/atomic_file.h"
+#include "common/error.h"
+
+namespace muster::datastore {
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path without_trailing_slash(const fs::path& path) {
+  fs::path plain = path;
+  while (!plain.has_filename() && plain.has_relative_path()) plain = plain.parent_path();
+  return plain;
+}
+
+// Files were closed without waiting for the disk, which for a million small ones would take hours.
+void sync_disk_of(const fs::path& folder, const fs::path& name) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw common::system_call_error(name.string(), "open", errno);
+  const bool synced = ::syncfs(descriptor) == 0;
+  const int reason = errno;
+  ::close(descriptor);
+  if (!synced) throw common::system_call_error(name.string(), "syncfs", reason);
+}
+
+// 0, or the reason why not all bytes could be written.
+int failure_of_writing(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(written));
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+NewFolder::NewFolder(const fs::path& path, const std::string& remedy)
+    : path_(without_trailing_slash(path)), temporary_(common::temporary_name_beside(path_)) {
+  common::require_new_directory(path_, remedy);
+  common::remove_stale_temporaries(path_);
+  std::error_code failure;
+  fs::create_directory(temporary_, failure);
+  if (failure) {
+    throw common::SystemError(path_.string(), "cannot be created: " + failure.message());
+  }
+}
+
+NewFolder::~NewFolder() {
+  std::error_code ignored;
+  if (!published_) fs::remove_all(temporary_, ignored);
+}
+
+void NewFolder::make_folder(const fs::path& name) {
+  std::error_code failure;
+  fs::create_directories(temporary_ / name, failure);
+  if (failure) throw common::system_call_error((path_ / name).string(), "mkdir", failure.value());
+}
+
+void NewFolder::write(const fs::path& name, std::string_view bytes) {
+  if (name.parent_path() != last_parent_) {
+    make_folder(name.parent_path());
+    last_parent_ = name.parent_path();
+  }
+  const int descriptor =
+      ::open((temporary_ / name).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw common::system_call_error((path_ / name).string(), "create", errno);
+  int reason = failure_of_writing(descriptor, bytes);
+  if (::close(descriptor) != 0 && reason == 0) reason = errno;
+  if (reason != 0) throw common::system_call_error((path_ / name).string(), "write", reason);
+}
+
+fs::path NewFolder::unpublished(const fs::path& name) const { return temporary_ / name; }
+fs::path NewFolder::published(const fs::path& name) const { return path_ / name; }
+
+void NewFolder::publish() {
+  sync_disk_of(temporary_, path_);
+  common::publish_file(temporary_, path_);
+  published_ = true;
+}
+
+}  // namespace muster::datastore
