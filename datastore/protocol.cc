@@ -55,7 +55,7 @@ const std::vector<Protocol>& protocol_catalog() {
   static const std::vector<Protocol> catalog = {
       {"random-half", "seeded halves of the persons in cameras 1 and 2", {}, "", random_half},
       {"official-half", "the dataset's own halves", {}, "", official_half_roles},
-      {"all-test", "every person in cameras 1 and 2 tests", {}, "", all_test},
+      {"all-test", "every person in two cameras or more tests", {}, "", all_test},
       {"prid2011", "PRID-2011: own halves, or seeded ones at 27 frames or more", {}, "", prid2011},
       {"prid2011-21-frames",
        "PRID-2011: seeded halves at 21 frames or more",

@@ -114,8 +114,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
             << " frames in " << manifest.shards.size()
             << (manifest.shards.size() == 1 ? " shard" : " shards");
   if (!manifest.left_out.empty()) {
-    std::cerr << ", " << manifest.left_out.size()
-              << " left out, with reasons in manifest.json";
+    std::cerr << ", " << manifest.left_out.size() << " left out, with reasons in manifest.json";
   }
   std::cerr << "\n";
   if (line.has("json")) {

@@ -84,16 +84,29 @@ TEST_F(ProtocolTest, EveryTrackletOfATrainingIdentityTrains) {
   }
 }
 
-TEST_F(ProtocolTest, CameraOneQueriesAndCameraTwoIsTheGallery) {
+TEST_F(ProtocolTest, CameraOneQueriesAndTheOthersAreTheGallery) {
   const std::vector<int32_t> assigned = roles("all-test", 0);
   for (size_t i = 0; i < assigned.size(); ++i) {
     const StoredTracklet& tracklet = store_->tracklets()[i];
     if (tracklet.identity < 1 || tracklet.identity > 20) continue;
-    const int32_t expected = tracklet.camera == 1   ? kRoleQuery
-                             : tracklet.camera == 2 ? kRoleGallery
-                                                    : kRoleNone;
+    const int32_t expected = tracklet.camera == 1 ? kRoleQuery : kRoleGallery;
     EXPECT_EQ(assigned[i], expected) << tracklet.identity << " " << tracklet.camera;
   }
+}
+
+TEST(AllTestProtocolTest, TheFirstCameraOfEachPersonQueries) {
+  const common::TestDirectory directory;
+  FakeDataset dataset;
+  dataset.add(1, 3, 2);
+  dataset.add(1, 5, 2);
+  dataset.add(2, 5, 2);
+  dataset.add(2, 7, 2);
+  dataset.add(3, 5, 2);
+  build_store(dataset, directory / "store");
+  ProtocolOptions options;
+  options.name = "all-test";
+  EXPECT_EQ(assign_roles(TrackletStore(directory / "store"), options),
+            (std::vector<int32_t>{kRoleQuery, kRoleGallery, kRoleQuery, kRoleGallery, kRoleNone}));
 }
 
 TEST_F(ProtocolTest, IdentitiesOfOneCameraTakeNoPart) {
