@@ -4,6 +4,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "datastore/store_verification.h"
 #include "datastore/tracklet_store.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
@@ -56,8 +57,10 @@ int print_info(const std::string& store, bool as_json) {
 }
 
 int verify(const std::string& store, bool with_sha256, bool as_json) {
+  const auto progress = terminal_progress();
   const std::vector<std::string> faults = datastore::verify_store(
-      store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c);
+      store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c,
+      *progress, usable_cores());
   if (as_json)
     std::cout << json_line(json{{"store", store}, {"whole", faults.empty()}, {"faults", faults}});
   for (const std::string& fault : faults) std::cerr << "muster: " << fault << "\n";
