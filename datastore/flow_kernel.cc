@@ -173,15 +173,10 @@ void run_baseline(const uint8_t* previous_rgb, const uint8_t* current_rgb, int h
 }
 
 #if defined(__x86_64__)
+// AVX-512 was tried: no faster.
 __attribute__((target("avx2"))) void run_avx2(const uint8_t* previous_rgb,
                                               const uint8_t* current_rgb, int height, int width,
                                               double noise_threshold, float* vectors) {
-  run(previous_rgb, current_rgb, height, width, noise_threshold, vectors);
-}
-
-__attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"))) void
-run_avx512(const uint8_t* previous_rgb, const uint8_t* current_rgb, int height, int width,
-           double noise_threshold, float* vectors) {
   run(previous_rgb, current_rgb, height, width, noise_threshold, vectors);
 }
 #endif
@@ -192,10 +187,6 @@ const std::vector<FlowKernel>& flow_kernels() {
   static const std::vector<FlowKernel> kernels = [] {
     std::vector<FlowKernel> usable;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-      usable.push_back({"avx512", run_avx512});
-    }
     if (__builtin_cpu_supports("avx2")) usable.push_back({"avx2", run_avx2});
 #endif
     usable.push_back({"baseline", run_baseline});

@@ -7,7 +7,7 @@
 namespace muster::datastore {
 
 struct FlowKernel {
-  const char* instructions;  // "avx512", "avx2", "baseline"
+  const char* instructions;  // "avx2", "baseline"
   // RGB bytes [height, width, 3] of two frames to `vectors` [height, width, 2], pixels per frame.
   // Height and width at least 1. Any thread.
   void (*run)(const uint8_t* previous_rgb, const uint8_t* current_rgb, int height, int width,
