@@ -1,11 +1,9 @@
 #include "common/crc32c.h"
 
-#include <boost/crc.hpp>
-#include <cstring>
+#include <isa-l/crc.h>
 
-#if defined(__x86_64__)
-#include <nmmintrin.h>
-#endif
+#include <algorithm>
+#include <boost/crc.hpp>
 
 namespace muster::common {
 namespace {
@@ -20,36 +18,26 @@ uint32_t reflected(uint32_t value) {
   return result;
 }
 
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) uint32_t crc32c_instruction(const unsigned char* bytes,
-                                                              size_t count, uint32_t previous) {
-  uint64_t crc = ~previous;
-  for (; count >= 8; bytes += 8, count -= 8) {
-    uint64_t word;
-    std::memcpy(&word, bytes, 8);
-    crc = _mm_crc32_u64(crc, word);
-  }
-  for (; count > 0; ++bytes, --count) crc = _mm_crc32_u8(static_cast<uint32_t>(crc), *bytes);
-  return ~static_cast<uint32_t>(crc);
-}
-#endif
-
 }  // namespace
+
+uint32_t crc32c(const void* bytes, size_t count, uint32_t previous) {
+  constexpr size_t kMostAtATime = size_t{1} << 30;  // ISA-L counts in int
+  // ISA-L does not write to what it reads, and leaves the inversions to the caller.
+  auto* rest = static_cast<unsigned char*>(const_cast<void*>(bytes));
+  uint32_t remainder = ~previous;
+  while (count > 0) {
+    const size_t part = std::min(count, kMostAtATime);
+    remainder = crc32_iscsi(rest, static_cast<int>(part), remainder);
+    rest += part;
+    count -= part;
+  }
+  return ~remainder;
+}
 
 uint32_t crc32c_portable(const void* bytes, size_t count, uint32_t previous) {
   boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc(reflected(~previous));
   crc.process_bytes(bytes, count);
   return crc.checksum();
-}
-
-uint32_t crc32c(const void* bytes, size_t count, uint32_t previous) {
-#if defined(__x86_64__)
-  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
-  if (has_instruction) {
-    return crc32c_instruction(static_cast<const unsigned char*>(bytes), count, previous);
-  }
-#endif
-  return crc32c_portable(bytes, count, previous);
 }
 
 }  // namespace muster::common

@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
-#include <vector>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
@@ -49,7 +48,7 @@ std::string sha256_of_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw system_call_error(path.string(), "open", errno);
   Sha256 hash;
-  std::vector<char> block(1 << 20);
+  std::array<char, 1 << 16> block;  // a larger one on the heap costs more than a small file
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
     hash.update(block.data(), static_cast<size_t>(in.gcount()));
   }

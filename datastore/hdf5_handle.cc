@@ -13,14 +13,14 @@ namespace {
 using common::InputError;
 using common::SystemError;
 
-// Before any other call: HDF5 prints its error stack by itself unless told not to, and its own
-// cleaning up at exit crashes when a file could not be closed because the disk was full.
+// Before any other call: HDF5 prints its error stack by itself unless told not to, thread by
+// thread, and its own cleaning up at exit crashes when a file could not be closed because the disk
+// was full.
 void prepare_hdf5() {
   static std::once_flag once;
-  std::call_once(once, [] {
-    H5dont_atexit();
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  });
+  std::call_once(once, [] { H5dont_atexit(); });
+  thread_local const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  static_cast<void>(quiet);
 }
 
 herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* text) {
@@ -77,6 +77,11 @@ void check_hdf5(herr_t status, const std::string& object, const std::string& cal
   if (status < 0) throw hdf5_error(object, call);
 }
 
+bool hdf5_allows_threads() {
+  hbool_t allows = false;
+  return H5is_library_threadsafe(&allows) >= 0 && allows;
+}
+
 Hdf5Handle create_hdf5_file(const std::string& path) {
   prepare_hdf5();
   constexpr hsize_t kPageBytes = 4096;
@@ -109,6 +114,7 @@ Hdf5Handle create_group(const Hdf5Handle& file, const std::string& name) {
 
 Hdf5Handle create_dataset(const Hdf5Handle& file, const std::string& name, hid_t type,
                           const std::vector<hsize_t>& shape) {
+  prepare_hdf5();
   Hdf5Handle creation(H5Pcreate(H5P_DATASET_CREATE), name, "H5Pcreate");
   check_hdf5(H5Pset_obj_track_times(creation.get(), false), name, "H5Pset_obj_track_times");
   check_hdf5(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), name, "H5Pset_layout");
@@ -175,6 +181,7 @@ RowSelection select_rows(const Hdf5Handle& dataset, hsize_t first, hsize_t count
 void write_rows(const Hdf5Handle& dataset, hid_t type, hsize_t first, hsize_t count,
                 const void* data, const std::string& object) {
   if (count == 0) return;
+  prepare_hdf5();  // a shard may be finished by another thread than began it
   const RowSelection rows = select_rows(dataset, first, count, object);
   check_hdf5(H5Dwrite(dataset.get(), type, rows.memory.get(), rows.file.get(), H5P_DEFAULT, data),
              object, "writing");

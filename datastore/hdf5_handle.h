@@ -29,6 +29,9 @@ class Hdf5Handle {
 // Throws SystemError naming `object` and the deepest HDF5 message if `status` is negative.
 void check_hdf5(herr_t status, const std::string& object, const std::string& call);
 
+// Whether this build of the library may be used by several threads at once.
+bool hdf5_allows_threads();
+
 // A new file without times inside and with payloads on page boundaries. Throws SystemError.
 Hdf5Handle create_hdf5_file(const std::string& path);
 // Read only. Throws InputError if it is missing or not HDF5.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <thread>
@@ -10,6 +12,7 @@
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "datastore/hdf5_handle.h"
 #include "datastore/ordered_parallel.h"
 #include "datastore/shard_claim.h"
 #include "datastore/shard_plan.h"
@@ -248,7 +251,7 @@ class Ingester {
     progress_.begin("writing frames", "frames", manifest.frames);
     write_all_shards(manifest.geometry);
     progress_.end();
-    for (const ShardPlan& plan : plans_) manifest.shards.push_back(record_of(plan));
+    describe_all_shards(manifest);
     write_manifest(store_, manifest);
     // Of writers that died while this one was working.
     for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
@@ -331,6 +334,7 @@ class Ingester {
                        " are being written by another ingest; waiting for them");
       }
       first_pass = false;
+      await_publishing();
       if (open.size() == before) std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
   }
@@ -341,14 +345,14 @@ class Ingester {
     std::string fault;
     ShardState state = state_of_shard(path, identity_, promised_, fault);
     if (state != ShardState::kFinished) {
-      const std::optional<ShardClaim> claim = ShardClaim::attempt(path);
+      std::optional<ShardClaim> claim = ShardClaim::attempt(path);
       if (!claim) return false;
       // It may have been finished between the look and the claim.
       state = state_of_shard(path, identity_, promised_, fault);
       if (state == ShardState::kDamaged) set_aside(path, fault);
       if (state != ShardState::kFinished) {
-        write_shard(plan, geometry);
         promised_.erase(plan.file);
+        write_shard(plan, geometry, std::move(*claim));
         return true;
       }
     }
@@ -364,9 +368,10 @@ class Ingester {
     progress_.note(fault + "; kept as " + aside.filename().string() + " and made again");
   }
 
-  void write_shard(const ShardPlan& plan, const FrameGeometry& geometry) {
-    ShardWriter writer(store_ / plan.file, geometry, static_cast<int64_t>(plan.last - plan.first),
-                       plan.frames, identity_);
+  void write_shard(const ShardPlan& plan, const FrameGeometry& geometry, ShardClaim claim) {
+    auto writer = std::make_unique<ShardWriter>(store_ / plan.file, geometry,
+                                                static_cast<int64_t>(plan.last - plan.first),
+                                                plan.frames, identity_);
     ordered_parallel(
         plan.last - plan.first, options_.jobs,
         [&](size_t i) {
@@ -374,20 +379,48 @@ class Ingester {
                                  geometry.has_joints);
         },
         [&](size_t, const EncodedTracklet& tracklet) {
-          writer.append(tracklet);
+          writer->append(tracklet);
           frames_done_ += tracklet.description.frames;
           progress_.advance(frames_done_);
         });
-    writer.publish();
+    publish_aside(std::move(writer), std::move(claim));
   }
 
-  ShardRecord record_of(const ShardPlan& plan) const {
-    const ShardReader reader(store_ / plan.file);
-    ShardRecord record = describe_shard_file(store_ / plan.file, reader.payload_ranges());
-    record.uuid = reader.uuid();
-    record.tracklets = static_cast<int64_t>(plan.last - plan.first);
-    record.frames = plan.frames;
-    return record;
+  // Syncing and reading back a shard leave the cores to the encoding of the next one. At most one
+  // shard is published at a time.
+  void publish_aside(std::unique_ptr<ShardWriter> writer, ShardClaim claim) {
+    await_publishing();
+    publishing_ = std::async(hdf5_allows_threads() ? std::launch::async : std::launch::deferred,
+                             [writer = std::move(writer), claim = std::move(claim)]() mutable {
+                               const ShardClaim held = std::move(claim);
+                               const auto finished = std::move(writer);
+                               finished->publish();
+                             });
+    if (!hdf5_allows_threads()) await_publishing();
+  }
+
+  void await_publishing() {
+    if (publishing_.valid()) publishing_.get();
+  }
+
+  void describe_all_shards(Manifest& manifest) {
+    progress_.begin("hashing shards", "shards", static_cast<int64_t>(plans_.size()));
+    ordered_parallel(
+        plans_.size(), options_.jobs,
+        [&](size_t i) {
+          const ShardReader reader(store_ / plans_[i].file);
+          ShardRecord record =
+              describe_shard_file(store_ / plans_[i].file, reader.payload_ranges());
+          record.uuid = reader.uuid();
+          return record;
+        },
+        [&](size_t i, ShardRecord record) {
+          record.tracklets = static_cast<int64_t>(plans_[i].last - plans_[i].first);
+          record.frames = plans_[i].frames;
+          manifest.shards.push_back(std::move(record));
+          progress_.advance(static_cast<int64_t>(i) + 1);
+        });
+    progress_.end();
   }
 
   const DatasetReader& dataset_;
@@ -402,6 +435,7 @@ class Ingester {
   std::vector<ShardPlan> plans_;
   int64_t frames_done_ = 0;
   bool continued_ = false;
+  std::future<void> publishing_;  // its destructor waits
 };
 
 }  // namespace

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr size_t kWriteBytes = 1 << 20;
+
 // JPEG bytes wait here until their number is known: a contiguous dataset cannot grow. The file has
 // no name, so nothing is left behind whatever happens.
 class Spool {
@@ -28,15 +30,10 @@ class Spool {
   }
   ~Spool() { ::close(descriptor_); }
   void append(const std::vector<uint8_t>& bytes) {
-    for (size_t done = 0; done < bytes.size();) {
-      const ssize_t written = ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
-                                       static_cast<off_t>(size_ + done));
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw common::system_call_error(name_, "write", errno);
-      done += static_cast<size_t>(written);
-    }
-    size_ += bytes.size();
+    waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+    if (waiting_.size() >= kWriteBytes) flush();
   }
+  // Only what was flushed.
   void read(uint64_t offset, std::vector<uint8_t>& block) const {
     for (size_t done = 0; done < block.size();) {
       const ssize_t count = ::pread(descriptor_, block.data() + done, block.size() - done,
@@ -46,12 +43,54 @@ class Spool {
       done += static_cast<size_t>(count);
     }
   }
-  uint64_t size() const { return size_; }
+  void flush() {
+    for (size_t done = 0; done < waiting_.size();) {
+      const ssize_t written = ::pwrite(descriptor_, waiting_.data() + done, waiting_.size() - done,
+                                       static_cast<off_t>(written_ + done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw common::system_call_error(name_, "write", errno);
+      done += static_cast<size_t>(written);
+    }
+    written_ += waiting_.size();
+    waiting_.clear();
+  }
+  uint64_t size() const { return written_ + waiting_.size(); }
 
  private:
   std::string name_;
   int descriptor_ = -1;
-  uint64_t size_ = 0;
+  std::vector<uint8_t> waiting_;
+  uint64_t written_ = 0;
+};
+
+// Rows of a dataset on their way to HDF5, which takes longer for many small writes than for one.
+class RowBuffer {
+ public:
+  // `target` must outlive the buffer.
+  void open(const Hdf5Handle* target, hid_t type, const std::string& name) {
+    target_ = target;
+    type_ = type;
+    name_ = name;
+  }
+  void append(const void* row, size_t bytes) {
+    const auto* begin = static_cast<const uint8_t*>(row);
+    waiting_.insert(waiting_.end(), begin, begin + bytes);
+    ++rows_;
+    if (waiting_.size() >= kWriteBytes) flush();
+  }
+  void flush() {
+    if (rows_ > 0) write_rows(*target_, type_, first_, rows_, waiting_.data(), name_);
+    first_ += rows_;
+    rows_ = 0;
+    waiting_.clear();
+  }
+
+ private:
+  const Hdf5Handle* target_ = nullptr;
+  hid_t type_ = H5I_INVALID_HID;
+  std::string name_;
+  std::vector<uint8_t> waiting_;
+  hsize_t first_ = 0, rows_ = 0;
 };
 
 }  // namespace
@@ -62,6 +101,7 @@ struct ShardWriter::State {
   int64_t total_tracklets, total_frames;
   std::string ingest_identity;
   Hdf5Handle file, rgb, flow, joints;
+  RowBuffer rgb_rows, flow_rows;
   std::unique_ptr<Spool> spool;
   std::vector<uint64_t> jpeg_offset{0};
   std::vector<uint32_t> crc, flow_crc;
@@ -106,12 +146,14 @@ ShardWriter::ShardWriter(const fs::path& path, const FrameGeometry& geometry,
   if (geometry.encoding == FrameEncoding::kRaw) {
     s.rgb = create_dataset(s.file, kFramesRgb, H5T_STD_U8LE,
                            {count, size(geometry.height), size(geometry.width), 3});
+    s.rgb_rows.open(&s.rgb, H5T_NATIVE_UINT8, s.name());
   } else {
     s.spool = std::make_unique<Spool>(path);
   }
   if (geometry.flow_height > 0) {
     s.flow = create_dataset(s.file, kFramesFlow, H5T_STD_I8LE,
                             {count, size(geometry.flow_height), size(geometry.flow_width), 2});
+    s.flow_rows.open(&s.flow, H5T_NATIVE_INT8, s.name());
     write_attribute(s.flow, "scale_factor", kFlowPixelsPerCount);
     write_attribute(s.flow, "add_offset", 0.0);
     write_attribute(s.flow, "units", "pixel/frame at the frame size of this shard");
@@ -129,10 +171,9 @@ ShardWriter::~ShardWriter() = default;
 
 void ShardWriter::State::append_frame(const EncodedTracklet& tracklet, size_t frame) {
   const std::vector<uint8_t>& bytes = tracklet.frames[frame];
-  const auto row = static_cast<hsize_t>(frames);
   if (geometry.encoding == FrameEncoding::kRaw) {
     MUSTER_REQUIRE(bytes.size(), ==, static_cast<size_t>(geometry.height) * geometry.width * 3);
-    write_rows(rgb, H5T_NATIVE_UINT8, row, 1, bytes.data(), name());
+    rgb_rows.append(bytes.data(), bytes.size());
   } else {
     spool->append(bytes);
     jpeg_offset.push_back(spool->size());
@@ -142,7 +183,7 @@ void ShardWriter::State::append_frame(const EncodedTracklet& tracklet, size_t fr
     const std::vector<int8_t>& vectors = tracklet.flow[frame];
     MUSTER_REQUIRE(vectors.size(), ==,
                    static_cast<size_t>(geometry.flow_height) * geometry.flow_width * 2);
-    write_rows(flow, H5T_NATIVE_INT8, row, 1, vectors.data(), name());
+    flow_rows.append(vectors.data(), vectors.size());
     flow_crc.push_back(common::crc32c(vectors.data(), vectors.size()));
   }
   ++frames;
@@ -169,6 +210,7 @@ void ShardWriter::append(const EncodedTracklet& tracklet) {
 }
 
 void ShardWriter::State::write_jpeg() {
+  spool->flush();
   const Hdf5Handle dataset = create_dataset(file, kFramesJpeg, H5T_STD_U8LE, {spool->size()});
   constexpr uint64_t kBlockBytes = 8 << 20;
   for (uint64_t offset = 0; offset < spool->size(); offset += kBlockBytes) {
@@ -194,6 +236,8 @@ std::string ShardWriter::publish() try {
   State& s = *state_;
   MUSTER_REQUIRE(s.frames, ==, s.total_frames);
   MUSTER_REQUIRE(static_cast<int64_t>(s.columns.start.size()), ==, s.total_tracklets);
+  s.rgb_rows.flush();
+  s.flow_rows.flush();
   if (s.geometry.encoding == FrameEncoding::kJpeg) s.write_jpeg();
   s.write_columns();
   const std::string uuid =

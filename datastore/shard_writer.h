@@ -19,9 +19,10 @@ struct EncodedTracklet {
   std::vector<Joint> joints;                 // [frames * kJointCount], or empty
 };
 
-// One thread. The file appears under its final name only through publish(); destroyed before that,
-// the writer removes what it wrote. Throws SystemError naming the shard when the disk fails or
-// fills.
+// One thread at a time; where HDF5 allows threads, publish() may run in another than append() did
+// while a further writer is at work. The file appears under its final name only through publish();
+// destroyed before that, the writer removes what it wrote. Throws SystemError naming the shard when
+// the disk fails or fills.
 class ShardWriter {
  public:
   // `total_frames` and `total_tracklets` are exact. `ingest_identity` is kept as an attribute, so

@@ -1,10 +1,6 @@
 #include "datastore/tracklet_store.h"
 
-#include <fstream>
-
-#include "common/crc32c.h"
 #include "common/error.h"
-#include "common/sha256.h"
 #include "datastore/shard_reader.h"
 
 namespace muster::datastore {
@@ -79,50 +75,6 @@ std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet, in
   MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
   return state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints(tracklet.first_frame +
                                                                           frame);
-}
-
-namespace {
-
-void verify_shard_file(const fs::path& path, const ShardRecord& record, VerifyDepth depth,
-                       std::vector<std::string>& faults) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    faults.push_back(path.string() + ": is missing or cannot be opened");
-    return;
-  }
-  common::Sha256 hash;
-  std::vector<char> block(kChecksumBlockBytes);
-  uint64_t bytes = 0;
-  for (size_t index = 0;; ++index) {
-    in.read(block.data(), static_cast<std::streamsize>(block.size()));
-    const auto count = static_cast<size_t>(in.gcount());
-    if (count == 0) break;
-    if (index >= record.crc32c.size() ||
-        common::crc32c(block.data(), count) != record.crc32c[index]) {
-      faults.push_back(path.string() + ": bytes " + std::to_string(bytes) + " to " +
-                       std::to_string(bytes + count - 1) + " differ from what was written");
-    }
-    if (depth == VerifyDepth::kSha256) hash.update(block.data(), count);
-    bytes += count;
-  }
-  if (in.bad()) faults.push_back(path.string() + ": cannot be read to its end");
-  if (bytes != record.bytes) {
-    faults.push_back(path.string() + ": has " + std::to_string(bytes) + " bytes instead of " +
-                     std::to_string(record.bytes));
-  } else if (depth == VerifyDepth::kSha256 && hash.finish() != record.sha256) {
-    faults.push_back(path.string() + ": SHA-256 differs from the manifest's");
-  }
-}
-
-}  // namespace
-
-std::vector<std::string> verify_store(const fs::path& directory, VerifyDepth depth) {
-  const Manifest manifest = read_manifest(directory);
-  std::vector<std::string> faults;
-  for (const ShardRecord& record : manifest.shards) {
-    verify_shard_file(directory / record.file, record, depth, faults);
-  }
-  return faults;
 }
 
 }  // namespace muster::datastore

@@ -26,7 +26,7 @@ struct StoredTracklet {
 class TrackletStore {
  public:
   // Opens manifest and shards and checks that they fit together. Throws InputError naming the store
-  // or the shard. Does not read payloads; see verify_store.
+  // or the shard. Does not read payloads; see store_verification.h.
   explicit TrackletStore(const std::filesystem::path& directory);
   ~TrackletStore();
   const std::filesystem::path& directory() const;
@@ -43,12 +43,5 @@ class TrackletStore {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-enum class VerifyDepth { kCrc32c, kSha256 };
-
-// Reads every byte of every shard and compares with the manifest. Returns one line per fault,
-// naming shard, byte range and frames touched where that is known; empty when all is whole. Throws
-// InputError if the manifest itself is missing or damaged.
-std::vector<std::string> verify_store(const std::filesystem::path& directory, VerifyDepth depth);
 
 }  // namespace muster::datastore

@@ -55,6 +55,7 @@ datastore::IngestOptions ingest_options(const CommandLine& line,
   if (!choice<bool>(line, "flow", {{"lucas-kanade", true}, {"none", false}})) {
     options.flow_height = options.flow_width = 0;
   }
+  options.whole_pixel_flow = line.has("whole-pixel-flow");
   options.jobs = static_cast<int>(line.integer("jobs", 0, 1024));
   if (options.jobs == 0) options.jobs = usable_cores();
   options.shard_bytes = static_cast<uint64_t>(line.integer("shard-mib", 1, 1 << 20)) << 20;
@@ -92,6 +93,7 @@ int run_ingest(const std::vector<std::string>& arguments) {
       .option("encoding", "NAME", "jpeg or raw", "jpeg")
       .option("flow", "NAME", "lucas-kanade or none", "lucas-kanade")
       .option("flow-size", "HxW", "stored size of the flow; computed at frame size", "64x48")
+      .flag("whole-pixel-flow", "round flow to whole pixels first, as the original preprocessing")
       .option("shard-mib", "N", "size aimed at", "1024")
       .option("jobs", "N", "threads; 0: all cores; changes no byte", "0")
       .option("on-error", "NAME", "fail, or skip what cannot be read", "fail")

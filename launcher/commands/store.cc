@@ -1,15 +1,16 @@
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
-#ifdef MUSTER_INGEST
-#include "datastore/export.h"
-#endif
-#include "datastore/tracklet_store.h"
+#include "datastore/annotation.h"
+#include "datastore/shard_reader.h"
+#include "datastore/store_verification.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
+#include "launcher/store_export.h"
 #include "launcher/terminal.h"
 
 namespace muster::launcher {
@@ -17,8 +18,34 @@ namespace {
 
 using nlohmann::json;
 
+// Shards of another size than was written that HDF5 can read: they are read slower.
+std::vector<std::string> repacked_shards(const std::string& store, const datastore::Manifest& m) {
+  std::vector<std::string> repacked;
+  for (const datastore::ShardRecord& shard : m.shards) {
+    const std::filesystem::path path = std::filesystem::path(store) / shard.file;
+    std::error_code missing;
+    if (std::filesystem::file_size(path, missing) == shard.bytes || missing) continue;
+    try {
+      if (datastore::ShardReader(path).is_repacked()) repacked.push_back(shard.file);
+    } catch (const common::Error&) {  // for verify to tell
+    }
+  }
+  return repacked;
+}
+
+json left_out_as_json(const datastore::Manifest& m) {
+  json things = json::array();
+  for (const datastore::LeftOut& thing : m.left_out) {
+    things.push_back({{"name", thing.name}, {"reason", thing.reason}});
+  }
+  return things;
+}
+
 int print_info(const std::string& store, bool as_json) {
   const datastore::Manifest m = datastore::read_manifest(store);
+  const std::vector<std::string> repacked = repacked_shards(store, m);
+  const std::vector<std::string> annotations = datastore::annotation_names(store);
+  const bool jpeg = m.geometry.encoding == datastore::FrameEncoding::kJpeg;
   uint64_t bytes = 0;
   for (const auto& shard : m.shards) bytes += shard.bytes;
   if (as_json) {
@@ -32,32 +59,57 @@ int print_info(const std::string& store, bool as_json) {
                                 {"frames", m.frames},
                                 {"frame_height", m.geometry.height},
                                 {"frame_width", m.geometry.width},
+                                {"encoding", jpeg ? "jpeg" : "raw"},
                                 {"flow_height", m.geometry.flow_height},
                                 {"flow_width", m.geometry.flow_width},
+                                {"whole_pixel_flow", m.whole_pixel_flow},
                                 {"joints", m.geometry.has_joints},
+                                {"annotations", annotations},
+                                {"splits", m.facts.test_identities.size()},
+                                {"left_out", left_out_as_json(m)},
                                 {"shards", m.shards.size()},
+                                {"repacked_shards", repacked},
                                 {"bytes", bytes},
                                 {"manifest_sha256", datastore::manifest_hash(store)}});
     return 0;
   }
-  std::cout << store << "\n  origin      " << m.facts.origin << "\n  layout      " << m.facts.layout
-            << (m.facts.synthetic ? " (synthetic, not filmed)" : "") << "\n  tracklets   "
-            << m.tracklets << " of " << m.identities << " identities under " << m.cameras
-            << " cameras\n  frames      " << m.frames << " of " << m.geometry.height << "x"
-            << m.geometry.width << ", "
-            << (m.geometry.encoding == datastore::FrameEncoding::kJpeg ? "jpeg" : "raw")
-            << "\n  flow        "
-            << (m.geometry.flow_height > 0 ? std::to_string(m.geometry.flow_height) + "x" +
-                                                 std::to_string(m.geometry.flow_width)
-                                           : "none")
-            << "\n  joints      " << (m.geometry.has_joints ? "yes" : "none") << "\n  shards      "
-            << m.shards.size() << ", " << bytes / 1000000 << " MB\n";
+  const auto row = [](const std::string& name, const std::string& value) {
+    std::cout << "  " << name << std::string(12 - name.size(), ' ') << value << "\n";
+  };
+  const auto size = [](int height, int width) {
+    return std::to_string(height) + "x" + std::to_string(width);
+  };
+  std::cout << store << "\n";
+  row("origin", m.facts.origin);
+  row("layout", m.facts.layout + (m.facts.synthetic ? " (synthetic, not filmed)" : ""));
+  row("tracklets", std::to_string(m.tracklets) + " of " + std::to_string(m.identities) +
+                       " identities under " + std::to_string(m.cameras) + " cameras");
+  row("frames", std::to_string(m.frames) + " of " + size(m.geometry.height, m.geometry.width) +
+                    (jpeg ? ", jpeg" : ", raw"));
+  row("flow", m.geometry.flow_height == 0 ? "none"
+                                          : size(m.geometry.flow_height, m.geometry.flow_width) +
+                                                (m.whole_pixel_flow ? ", in whole pixels" : ""));
+  row("joints", m.geometry.has_joints ? "yes" : "none");
+  for (const std::string& name : annotations) row("annotation", name);
+  if (!m.facts.test_identities.empty()) {
+    row("splits", std::to_string(m.facts.test_identities.size()) + " of its own");
+  }
+  if (!m.left_out.empty()) {
+    row("left out", std::to_string(m.left_out.size()) + ", with reasons in manifest.json");
+  }
+  row("shards", std::to_string(m.shards.size()) + ", " + std::to_string(bytes / 1000000) + " MB");
+  for (const std::string& file : repacked) row("repacked", file + ", which is read slower");
   return 0;
 }
 
 int verify(const std::string& store, bool with_sha256, bool as_json) {
-  const std::vector<std::string> faults = datastore::verify_store(
-      store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c);
+  const auto progress = terminal_progress();
+  std::vector<std::string> faults = datastore::verify_store(
+      store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c,
+      *progress, usable_cores());
+  for (std::string& fault : datastore::verify_annotations(store)) {
+    faults.push_back(std::move(fault));
+  }
   if (as_json)
     std::cout << json_line(json{{"store", store}, {"whole", faults.empty()}, {"faults", faults}});
   for (const std::string& fault : faults) std::cerr << "muster: " << fault << "\n";
@@ -68,28 +120,6 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
   std::cerr << store << ": " << faults.size() << " faults; restore the shards named above from a "
             << "copy, or remove the store and ingest it again\n";
   return 1;
-}
-
-int export_dataset(const std::string& store, const std::string& output, bool as_json) {
-#ifdef MUSTER_INGEST
-  const auto progress = terminal_progress();
-  const datastore::ExportResult result = datastore::export_store(store, output, *progress);
-  std::cerr << output << ": " << result.tracklets << " tracklets, " << result.frames
-            << " frames; muster ingest --layout " << result.layout << " reads them\n";
-  if (as_json) {
-    std::cout << json_line(json{{"store", store},
-                                {"directory", output},
-                                {"layout", result.layout},
-                                {"tracklets", result.tracklets},
-                                {"frames", result.frames}});
-  }
-  return 0;
-#else
-  (void)as_json;
-  throw common::InputError("muster store export " + store + " --out " + output,
-                           "is not part of this program, which was built without ingest",
-                           "use one that was built with -DMUSTER_INGEST=ON");
-#endif
 }
 
 }  // namespace
@@ -107,7 +137,7 @@ int run_store(const std::vector<std::string>& arguments) {
   const std::string action = line.text("action"), store = line.text("store");
   if (action == "info") return print_info(store, line.has("json"));
   if (action == "verify") return verify(store, line.has("sha256"), line.has("json"));
-  if (action == "export") return export_dataset(store, line.text("out"), line.has("json"));
+  if (action == "export") return export_store(store, line.path("out"), line.has("json"));
   throw common::InputError("muster store " + action, "is not known",
                            name_hint(action, {"info", "verify", "export"}));
 }

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/keyed_random.h"
+#include "datastore/flow_kernel.h"
 
 namespace muster::datastore {
 namespace {
@@ -143,9 +144,86 @@ TEST(OpticalFlow, AnEdgeThatMovesDiagonallyShowsOnlyItsNormalMotion) {
   }
 }
 
+// Noise, waves and flat areas, so that each of the three solutions is taken somewhere.
+std::pair<Image, Image> mixed_frames(int height, int width) {
+  Image first = grey_image(height, width, waves);
+  Image second = grey_image(height, width, moved(waves, 0.7, -0.4));
+  const Image noise = noise_image(height, width, 5), other_noise = noise_image(height, width, 6);
+  const size_t third = first.rgb.size() / 9 * 3;
+  std::copy_n(noise.rgb.begin(), third, first.rgb.begin());
+  std::copy_n(other_noise.rgb.begin(), third, second.rgb.begin());
+  std::fill_n(first.rgb.end() - static_cast<long>(third), third, uint8_t{80});
+  std::fill_n(second.rgb.end() - static_cast<long>(third), third, uint8_t{80});
+  return {first, second};
+}
+
+TEST(OpticalFlow, EveryInstructionSetGivesTheSameBytes) {
+  for (const auto& [height, width] : {std::pair{128, 64}, {37, 51}, {5, 16}, {1, 1}, {2, 300}}) {
+    const auto [first, second] = mixed_frames(height, width);
+    for (const double threshold : {kNoiseReductionThreshold, 50.0}) {
+      const auto result_of = [&](const FlowKernel& kernel) {
+        std::vector<float> vectors(size_t(height) * width * 2, -1);
+        kernel.run(first.rgb.data(), second.rgb.data(), height, width, threshold, vectors.data());
+        return vectors;
+      };
+      const std::vector<float> expected = result_of(flow_kernels().back());
+      for (const FlowKernel& kernel : flow_kernels()) {
+        EXPECT_EQ(result_of(kernel), expected) << kernel.instructions << " " << height;
+      }
+    }
+  }
+}
+
+// Flow and store must not change unnoticed: a store made again has the same bytes.
+TEST(OpticalFlow, StoredCountsAreThoseOfThePixelByPixelDefinition) {
+  const auto [first, second] = mixed_frames(128, 64);
+  const NaiveFlow naive(first, second);
+  FlowField expected{128, 64, {}};
+  for (int y = 0; y < 128; ++y) {
+    for (int x = 0; x < 64; ++x) {
+      const auto [horizontal, vertical] = naive.at(y, x, kNoiseReductionThreshold);
+      expected.vectors.push_back(static_cast<float>(horizontal));
+      expected.vectors.push_back(static_cast<float>(vertical));
+    }
+  }
+  const FlowField flow = lucas_kanade_flow(first, second);
+  EXPECT_EQ(quantised_flow(flow, 64, 48), quantised_flow(expected, 64, 48));
+}
+
+TEST(OpticalFlow, GreyIsRoundedToTheNearestLevelForEveryColour) {
+  // A coloured pixel must move exactly as a pixel of its grey level does.
+  for (int red = 0; red < 256; red += 5) {
+    for (int green = 0; green < 256; green += 3) {
+      const int blue = (red * 7 + green * 13) % 256;
+      const int grey = (299 * red + 587 * green + 114 * blue + 500) / 1000;
+      Image coloured = grey_image(1, 2, [](double, double) { return 0; });
+      coloured.rgb[3] = uint8_t(red), coloured.rgb[4] = uint8_t(green),
+      coloured.rgb[5] = uint8_t(blue);
+      const Image plain = grey_image(1, 2, [&](double x, double) { return x > 0.5 ? grey : 0; });
+      const Image before = grey_image(1, 2, [](double x, double) { return 9 + 3 * x; });
+      ASSERT_EQ(lucas_kanade_flow(before, coloured).vectors,
+                lucas_kanade_flow(before, plain).vectors)
+          << red << " " << green << " " << blue;
+    }
+  }
+}
+
 TEST(OpticalFlow, FramesOfDifferentSizesAreRefused) {
   EXPECT_THROW(lucas_kanade_flow(noise_image(8, 4, 1), noise_image(4, 8, 1)),
                common::RequirementError);
+}
+
+TEST(WholePixels, HalvesGoAwayFromZero) {
+  FlowField flow{1, 4, {0.49f, 0.5f, -0.49f, -0.5f, 1.5f, 2.5f, -2.5f, 0}};
+  round_to_whole_pixels(flow);
+  EXPECT_EQ(flow.vectors, (std::vector<float>{0, 1, 0, -1, 2, 3, -3, 0}));
+}
+
+// The original added 127 and kept what fits a byte of a picture, 0 to 255.
+TEST(WholePixels, AreClampedAsTheOriginalsPictures) {
+  FlowField flow{1, 3, {127.4f, 128.4f, 1e6f, -126.6f, -127.6f, -1e6f}};
+  round_to_whole_pixels(flow);
+  EXPECT_EQ(flow.vectors, (std::vector<float>{127, 128, 128, -127, -127, -127}));
 }
 
 TEST(QuantisedFlow, ErrorIsAtMostHalfAStepAndLargeMotionIsClamped) {

@@ -20,6 +20,7 @@
 #include "datastore/dataset_reader.h"
 #include "datastore/ingest.h"
 #include "datastore/shard_reader.h"
+#include "datastore/store_verification.h"
 #include "datastore/tracklet_store.h"
 #include "tests/common/support.h"
 

@@ -1,0 +1,25 @@
+// Whether a store is still what was written: every byte of every shard against the manifest.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/progress_sink.h"
+
+namespace muster::datastore {
+
+// kCrc32c reads at the speed of memory; kSha256 computes SHA-256 of every shard as well.
+enum class VerifyDepth { kCrc32c, kSha256 };
+
+// One line per fault, naming the shard and the bytes; empty when all is whole. The lines and their
+// order do not depend on `threads`: shard by shard as the manifest lists them, by place within one.
+// What cannot be read is a fault and does not end the work. Tells `progress` in MiB. Throws
+// InputError if the manifest itself is missing or damaged.
+std::vector<std::string> verify_store(const std::filesystem::path& store, VerifyDepth depth,
+                                      common::ProgressSink& progress, int threads);
+
+// The same in one thread, told to nobody.
+std::vector<std::string> verify_store(const std::filesystem::path& store, VerifyDepth depth);
+
+}  // namespace muster::datastore

@@ -1,0 +1,12 @@
+// `muster store export`. One of two sources is linked: with the ingest side, or without.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace muster::launcher {
+
+// Returns an exit code. Without the ingest side throws InputError that says so.
+int export_store(const std::string& store, const std::filesystem::path& output, bool as_json);
+
+}  // namespace muster::launcher
