@@ -96,7 +96,7 @@ class LargeStoreTest : public testing::Test {
       std::string bytes((50 << 20) + 12345 * number, '\0');
       for (size_t i = 0; i < bytes.size(); i += 4096) bytes[i] = static_cast<char>(random.next());
       std::ofstream(shard(number), std::ios::binary) << bytes;
-      manifest.shards.push_back(describe_shard_file(shard(number)));
+      manifest.shards.push_back(describe_shard_file(shard(number), {}));
     }
     write_manifest(path(), manifest);
   }
