@@ -104,8 +104,8 @@ TEST_F(FeatureExtractionTest, FeaturesAreTheNetworksOfTheCentreOfAllFrames) {
   centre.crop_x = 4;
   const datastore::ClipFormat format;
   std::vector<float> values(frames.size() * 5 * 56 * 40);
-  datastore::apply_clip_transform(datastore::read_clip(store, tracklet, frames, true), format,
-                                  centre, values.data());
+  datastore::apply_clip_transform(datastore::read_clip(store, tracklet, frames, true).view(),
+                                  format, centre, values.data());
   models::NamedTensors weights;
   const FinishedRun run = read_finished_run(*shared_ / "run");
   for (const auto& item : models::read_safetensors(run.weights).tensors) weights.push_back(item);
