@@ -7,6 +7,7 @@
 
 #include "datastore/batch_plan.h"
 #include "datastore/clip_transform.h"
+#include "datastore/large_buffer.h"
 #include "datastore/tracklet_store.h"
 
 namespace muster::datastore {
@@ -27,8 +28,8 @@ struct LoadedBatch {
   ClipRange share;                  // which of them lie below; `clips` is their number
   int frames = 0;                   // per clip
   int height = 0, width = 0, flow_height = 0, flow_width = 0;
-  std::vector<uint8_t> rgb;   // [clips, frames, height, width, 3]
-  std::vector<int8_t> flow;   // [clips, frames, flow_height, flow_width, 2], if the format has flow
+  LargeBuffer<uint8_t> rgb;   // [clips, frames, height, width, 3]
+  LargeBuffer<int8_t> flow;   // [clips, frames, flow_height, flow_width, 2], if the format has flow
   std::vector<Joint> joints;  // [clips, frames, kJointCount], if the format has joints
   // With LoaderOptions::transform:
   std::vector<float> values;            // [clips, frames, channels, crop_height, crop_width]

@@ -23,7 +23,7 @@ class ClipStore {
   const datastore::TrackletStore& store() const { return *store_; }
   // Tracklets uniformly, windows at random.
   std::unique_ptr<datastore::BatchPlanner> planner(const datastore::ClipFormat& format) const;
-  // Reads everything once: checksums are tested and the pages are in memory.
+  // Reads everything once from the disk: checksums are tested, the pages are in memory.
   void warm_up() const;
 
  private:

@@ -20,8 +20,8 @@ struct LoaderLoad {
 // and removes it.
 TableRow raw_clip_row(const std::filesystem::path& directory, const LoaderLoad& load);
 
-// JPEG clips, in frames/s, beside the same files decoded from memory by as many threads that do
-// nothing else.
+// JPEG clips, in frames/s, beside the same files decoded from memory, into buffers as large as
+// the loader's, by as many threads that do nothing else.
 TableRow jpeg_clip_row(const std::filesystem::path& directory, const LoaderLoad& load);
 
 // Both, with as many threads as there are cores.
