@@ -27,9 +27,11 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+// The round whose ratio is the median.
+TableRow median_of(std::vector<TableRow> rounds) {
+  std::sort(rounds.begin(), rounds.end(),
+            [](const TableRow& a, const TableRow& b) { return a.ratio < b.ratio; });
+  return rounds[rounds.size() / 2];
 }
 
 // `threads` threads call work(clip) for every clip in [0, clips).
@@ -57,14 +59,14 @@ double loader_round(const ClipStore& clips, const ClipFormat& format, int thread
   const auto planner = clips.planner(format);
   LoaderOptions options;
   options.first_step = first;
-  options.last_step = first + kWarmBatches + batches - 1;
+  options.last_step = first + kWarmBatches + batches + kPrefetch - 1;
   options.threads = threads;
   options.prefetch_batches = kPrefetch;
   ClipLoader loader(clips.store(), *planner, format, options);
   for (int i = 0; i < kWarmBatches; ++i) loader.recycle(loader.next());
   const Clock::time_point begin = Clock::now();
   for (int64_t i = 0; i < batches; ++i) loader.recycle(loader.next());
-  return static_cast<double>((batches - kPrefetch) * kClipsPerBatch) / seconds_since(begin);
+  return static_cast<double>(batches * kClipsPerBatch) / seconds_since(begin);
 }
 
 std::vector<ClipRequest> clips_of(const BatchPlanner& planner, int64_t first, int64_t batches) {
@@ -87,17 +89,16 @@ TableRow interleaved(const ClipStore& clips, const LoaderLoad& load,
   clips.warm_up();
   const int64_t batches = batches_for(loader_round(clips, format, load.threads, 1, 50));
   bound(1, batches);
-  std::vector<double> measured, limit;
+  std::vector<TableRow> rows;
   for (int round = 0; round < load.rounds; ++round) {
     const int64_t first = 1 + round * batches;
-    measured.push_back(loader_round(clips, format, load.threads, first, batches));
-    limit.push_back(bound(first, batches));
+    TableRow row;
+    row.measured = loader_round(clips, format, load.threads, first, batches);
+    row.bound = bound(first, batches);
+    row.ratio = row.measured / row.bound;
+    rows.push_back(row);
   }
-  TableRow row;
-  row.measured = median(measured);
-  row.bound = median(limit);
-  row.ratio = row.measured / row.bound;
-  return row;
+  return median_of(rows);
 }
 
 // Clips per second that memcpy moves.

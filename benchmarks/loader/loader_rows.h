@@ -10,7 +10,7 @@ namespace muster::benchmarks {
 
 struct LoaderLoad {
   int threads = 2;         // of the loader and of the limit alike
-  int rounds = 7;          // of each, in turn; the medians count
+  int rounds = 7;          // of each, in turn; the one with the median ratio counts
   int raw_frames = 4096;   // of 256x128 pixels with 64x32 flow: 420 MB
   int jpeg_frames = 4096;  // of 256x128 pixels: about 100 MB
 };
