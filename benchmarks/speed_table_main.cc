@@ -5,6 +5,7 @@
 #include <functional>
 #include <iostream>
 
+#include "benchmarks/loader/loader_rows.h"
 #include "benchmarks/print_table.h"
 #include "benchmarks/store/store_rows.h"
 #include "common/error.h"
@@ -25,6 +26,7 @@ struct Part {
 // A new part is a line here and its sources in CMakeLists.txt.
 std::vector<Part> parts() {
   return {
+      {"loader", "clips against memcpy and bare libjpeg-turbo", false, loader_rows},
       {"flow", "flow against OpenCV's filters", false, [](const fs::path&) { return flow_rows(); }},
       {"ingest", "ingest against its computing alone", false, ingest_rows},
       {"verify", "verification against CRC32C over mmap", false, verify_rows},

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "datastore/clip_transform.h"
+#include "datastore/clip_format.h"
+#include "datastore/frame_choice.h"
 #include "datastore/tracklet_store.h"
 
 namespace muster::datastore {
@@ -20,37 +22,43 @@ struct ClipRequest {
   uint64_t key = 0;  // of all further chance inside the network
 };
 
+// How a batch is put together; each has a source of its own (*_sampler.cc).
+enum class Sampler {
+  kIdentities,  // P identities x K clips, identity-balanced
+  kTracklets,   // `size` tracklets, uniformly
+  kPairs,       // `size` pairs, negative and positive in turn, two clips each
+  kTriplets,    // `size` triplets (anchor, positive, negative), three clips each
+};
+
 struct BatchOptions {
   uint64_t seed = 1;
-  int identities = 8, clips = 2, frames = 16;  // P, K, T
+  int identities = 8, clips = 2, frames = 16;  // P and K of kIdentities; T of every sampler
   bool random_crop = true, random_flip = true;
+  Sampler sampler = Sampler::kIdentities;
+  int size = 1;  // of the other samplers
+  FrameChoice frame_choice = FrameChoice::kConsecutive;
+  ShortTracklet short_tracklet = ShortTracklet::kStartOver;
+  OcclusionOptions occlusion;
 };
 
-// P identities x K clips of T consecutive frames with a random start. The identities are shuffled
-// anew for each epoch of floor(identities / P) batches; none comes twice in an epoch, and what the
-// division leaves over sits out that epoch. An identity's clips take its cameras in turn. A
-// tracklet shorter than T starts over.
 class BatchPlanner {
  public:
-  // `roles` as assign_roles gives them. Throws InputError if fewer than P identities train.
-  BatchPlanner(const TrackletStore& store, const std::vector<int32_t>& roles,
-               const ClipFormat& format, const BatchOptions& options);
-  int64_t identity_count() const { return static_cast<int64_t>(identities_.size()); }
-  int64_t clips_per_batch() const { return int64_t{options_.identities} * options_.clips; }
-  // The global batch of step 1, 2, ... in its order. Any thread.
-  std::vector<ClipRequest> batch(int64_t step) const;
-
- private:
-  struct Identity {
-    std::vector<std::vector<int32_t>> tracklets_by_camera;
-  };
-  ClipRequest draw_clip(int32_t label, int slot, int64_t step, uint64_t index) const;
-
-  const TrackletStore& store_;
-  const ClipFormat format_;
-  const BatchOptions options_;
-  std::vector<Identity> identities_;
+  virtual ~BatchPlanner() = default;
+  // Who trains; labels are below it.
+  virtual int64_t identity_count() const = 0;
+  virtual int64_t clips_per_batch() const = 0;
+  // The global batch of step 1, 2, ... in its order; how large the step is does not matter for the
+  // time it takes. Any thread.
+  virtual std::vector<ClipRequest> batch(int64_t step) const = 0;
 };
+
+// `roles` as assign_roles gives them; tracklets without kRoleTrain, and with kLeaveOut those
+// shorter than T, are never drawn. The store must outlive the planner. Throws InputError if what
+// trains cannot fill a batch, or if clips of one batch would differ in length (kAll, kShorterClip).
+std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
+                                                   const std::vector<int32_t>& roles,
+                                                   const ClipFormat& format,
+                                                   const BatchOptions& options);
 
 // SHA-256 over (tracklet, frames, transform) of every clip in order.
 std::string batch_hash(const std::vector<ClipRequest>& batch);

@@ -11,20 +11,41 @@
 namespace muster::datastore {
 
 StoredClip read_clip(const TrackletStore& store, const StoredTracklet& tracklet,
-                     const std::vector<int32_t>& frames, bool with_flow) {
+                     const std::vector<int32_t>& frames, bool with_flow, bool with_joints) {
+  const FrameGeometry& geometry = store.manifest().geometry;
   StoredClip clip;
-  clip.flow_height = store.manifest().geometry.flow_height;
-  clip.flow_width = store.manifest().geometry.flow_width;
-  for (const int32_t frame : frames) {
-    clip.frames.push_back(store.read_image(tracklet, frame));
-    if (with_flow) clip.flow.push_back(store.read_flow(tracklet, frame));
+  clip.frames = static_cast<int>(frames.size());
+  clip.height = geometry.height;
+  clip.width = geometry.width;
+  clip.flow_height = geometry.flow_height;
+  clip.flow_width = geometry.flow_width;
+  clip.rgb.resize(frames.size() * geometry.height * geometry.width * 3);
+  store.read_images_into(tracklet, frames, clip.rgb.data());
+  if (with_flow) {
+    clip.flow.resize(frames.size() * geometry.flow_height * geometry.flow_width * 2);
+    store.read_flow_into(tracklet, frames, clip.flow.data());
+  }
+  if (with_joints) {
+    clip.joints.resize(frames.size() * kJointCount);
+    store.read_joints_into(tracklet, frames, clip.joints.data());
   }
   return clip;
 }
 
+ClipView LoadedBatch::clip(int64_t number) const {
+  MUSTER_REQUIRE(number, >=, 0);
+  MUSTER_REQUIRE(number, <, share.end - share.begin);
+  const size_t first = static_cast<size_t>(number) * frames;
+  ClipView view{frames,      height,     width,   rgb.data() + first * height * width * 3,
+                flow_height, flow_width, nullptr, nullptr};
+  if (!flow.empty()) view.flow = flow.data() + first * flow_height * flow_width * 2;
+  if (!joints.empty()) view.joints = joints.data() + first * kJointCount;
+  return view;
+}
+
 namespace {
 
-// A batch in the making. Workers fill disjoint parts of `batch.values` without the lock.
+// A batch in the making. Workers fill disjoint parts of its vectors without the lock.
 struct Slot {
   LoadedBatch batch;
   int64_t next_clip = 0;  // of the share, not yet taken by a worker
@@ -41,14 +62,16 @@ struct ClipLoader::State {
   const LoaderOptions options;
   std::mutex mutex;
   std::condition_variable changed;
-  std::map<int64_t, Slot> slots;  // by step
-  int64_t next_step;              // that next() will hand out
+  std::map<int64_t, Slot> slots;   // by step
+  std::vector<LoadedBatch> spare;  // memory that came back
+  int64_t next_step;               // that next() will hand out
   bool stop = false;
   std::vector<std::thread> workers;
 
   State(const TrackletStore& s, const BatchPlanner& p, const ClipFormat& f, const LoaderOptions& o)
       : store(s), planner(p), format(f), options(o), next_step(o.first_step) {}
   void open_slots();
+  void reserve(LoadedBatch& batch) const;
   Slot* slot_with_work();
   void work();
   void fill_clip(Slot& slot, int64_t clip) const;
@@ -60,15 +83,34 @@ void ClipLoader::State::open_slots() {
   for (int64_t step = next_step; step < end; ++step) {
     if (slots.count(step) > 0) continue;
     Slot& slot = slots[step];
+    if (!spare.empty()) {
+      slot.batch = std::move(spare.back());
+      spare.pop_back();
+    }
     slot.batch.step = step;
     slot.batch.global = planner.batch(step);
     slot.batch.share =
         share_of_rank(static_cast<int64_t>(slot.batch.global.size()), options.rank, options.size);
     slot.missing = slot.batch.share.end - slot.batch.share.begin;
     slot.batch.frames = static_cast<int>(slot.batch.global.front().frames.size());
-    slot.batch.values.resize(static_cast<size_t>(slot.missing) * slot.batch.frames *
-                             format.channels() * format.crop_height * format.crop_width);
+    reserve(slot.batch);
   }
+}
+
+// Sizes the vectors; recycled ones keep their memory.
+void ClipLoader::State::reserve(LoadedBatch& batch) const {
+  const FrameGeometry& geometry = store.manifest().geometry;
+  batch.height = geometry.height;
+  batch.width = geometry.width;
+  batch.flow_height = format.flow ? geometry.flow_height : 0;
+  batch.flow_width = format.flow ? geometry.flow_width : 0;
+  const size_t frames = static_cast<size_t>(batch.share.end - batch.share.begin) * batch.frames;
+  batch.rgb.resize(frames * batch.height * batch.width * 3);
+  batch.flow.resize(frames * batch.flow_height * batch.flow_width * 2);
+  batch.joints.resize(format.joints ? frames * kJointCount : 0);
+  if (!options.transform) return;
+  batch.values.resize(frames * format.channels() * format.crop_height * format.crop_width);
+  batch.joints_in_window.resize(batch.joints.size());
 }
 
 Slot* ClipLoader::State::slot_with_work() {
@@ -79,14 +121,28 @@ Slot* ClipLoader::State::slot_with_work() {
 }
 
 void ClipLoader::State::fill_clip(Slot& slot, int64_t clip) const {
-  const ClipRequest& request =
-      slot.batch.global[static_cast<size_t>(slot.batch.share.begin + clip)];
+  LoadedBatch& batch = slot.batch;
+  const ClipRequest& request = batch.global[static_cast<size_t>(batch.share.begin + clip)];
   const StoredTracklet& tracklet = store.tracklets()[static_cast<size_t>(request.tracklet)];
-  const StoredClip stored = read_clip(store, tracklet, request.frames, format.flow);
-  const size_t clip_values = request.frames.size() * static_cast<size_t>(format.channels()) *
-                             format.crop_height * format.crop_width;
-  apply_clip_transform(stored, format, request.transform,
-                       slot.batch.values.data() + static_cast<size_t>(clip) * clip_values);
+  const size_t first = static_cast<size_t>(clip) * batch.frames;
+  store.read_images_into(tracklet, request.frames,
+                         batch.rgb.data() + first * batch.height * batch.width * 3);
+  if (format.flow) {
+    store.read_flow_into(tracklet, request.frames,
+                         batch.flow.data() + first * batch.flow_height * batch.flow_width * 2);
+  }
+  if (format.joints) {
+    store.read_joints_into(tracklet, request.frames, batch.joints.data() + first * kJointCount);
+  }
+  if (!options.transform) return;
+  const size_t frame_values =
+      static_cast<size_t>(format.channels()) * format.crop_height * format.crop_width;
+  apply_clip_transform(batch.clip(clip), format, request.transform,
+                       batch.values.data() + first * frame_values);
+  if (format.joints) {
+    apply_joint_transform(batch.clip(clip), format, request.transform,
+                          batch.joints_in_window.data() + first * kJointCount);
+  }
 }
 
 void ClipLoader::State::work() {
@@ -120,6 +176,10 @@ ClipLoader::ClipLoader(const TrackletStore& store, const BatchPlanner& planner,
                              "has no optical flow, the network needs it",
                              "ingest it with --flow lucas-kanade");
   }
+  if (format.joints && !geometry.has_joints) {
+    throw common::InputError(store.directory().string(), "has no joints, the network needs them",
+                             "ingest a data set that has them");
+  }
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);
     state_->open_slots();
@@ -150,6 +210,13 @@ LoadedBatch ClipLoader::next() {
   s.open_slots();
   s.changed.notify_all();
   return batch;
+}
+
+void ClipLoader::recycle(LoadedBatch batch) {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  if (state_->spare.size() <= static_cast<size_t>(state_->options.prefetch_batches)) {
+    state_->spare.push_back(std::move(batch));
+  }
 }
 
 }  // namespace muster::datastore

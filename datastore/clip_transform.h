@@ -1,42 +1,49 @@
-// From stored bytes to what a network sees: one clip's chance, the fixed recipe, and its CPU
-// implementation.
+// From stored bytes to what a network sees, on the CPU.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "datastore/clip_format.h"
 #include "datastore/image.h"
 
 namespace muster::datastore {
 
-// Every number that chance decided for one clip; the same for all its frames.
-struct ClipTransform {
-  int32_t crop_y = 0, crop_x = 0;  // top left corner of the window in the resized frame, pixels
-  bool flip = false;               // mirror left and right
-};
-
-// What a network asks of its input (STSRN, section 3.1 of its specification): frames are resized,
-// turned into YUV and, with flow, two flow channels; each channel of each frame gets mean 0 and
-// variance 1 over the resized frame; the window is cut; the clip's frames lose their mean over all
-// channels.
-struct ClipFormat {
-  int resize_height = 64, resize_width = 48;
-  int crop_height = 56, crop_width = 40;
-  bool flow = true;
-  int channels() const { return flow ? 5 : 3; }
-};
-
-// The whole content of one clip as it lies in the store.
-struct StoredClip {
-  std::vector<Image> frames;
-  std::vector<std::vector<int8_t>> flow;  // per frame [flow_height, flow_width, 2], or empty
+// One clip as it lies in the store, in memory of someone else.
+struct ClipView {
+  int frames = 0, height = 0, width = 0;
+  const uint8_t* rgb = nullptr;  // [frames, height, width, 3]
   int flow_height = 0, flow_width = 0;
+  const int8_t* flow = nullptr;   // [frames, flow_height, flow_width, 2], or none
+  const Joint* joints = nullptr;  // [frames, kJointCount], or none
 };
 
-// Writes [frames, channels, crop_height, crop_width]: Y, U, V, horizontal flow, vertical flow. A
-// flip mirrors every channel and negates horizontal flow. A channel without variance (a first
-// frame's flow) becomes 0. Requires the window to lie inside the resized frame. Any thread.
-void apply_clip_transform(const StoredClip& clip, const ClipFormat& format,
-                          const ClipTransform& transform, float* output);
+// The same, owned.
+struct StoredClip {
+  int frames = 0, height = 0, width = 0;
+  std::vector<uint8_t> rgb;
+  int flow_height = 0, flow_width = 0;
+  std::vector<int8_t> flow;
+  std::vector<Joint> joints;
+  ClipView view() const;
+};
+
+// Writes [frames, channels, crop_height, crop_width]: the three colours, then, with flow,
+// horizontal and vertical flow (the other way round with vertical_flow_first). A flip mirrors every
+// channel and negates horizontal flow. A channel without variance (a first frame's flow) becomes 0
+// under kPerFrame. Requires the window to lie inside the resized frame, one box per frame or none,
+// boxes inside the frame, and flow if the format has it. Any thread.
+void apply_clip_transform(const ClipView& clip, const ClipFormat& format,
+                          const ClipTransform& transform, float* values);
+
+// Writes [frames, kJointCount]: joints in pixels of the window. A flip mirrors them and swaps left
+// and right ones. A joint outside the window keeps its place and gets confidence 0. Requires
+// joints. Any thread.
+void apply_joint_transform(const ClipView& clip, const ClipFormat& format,
+                           const ClipTransform& transform, Joint* joints);
+
+// The joint (0-based: head top, neck, right shoulder, elbow, wrist, left ones, right hip, knee,
+// ankle, left ones) that has this place in a mirrored picture.
+int mirrored_joint(int joint);
 
 }  // namespace muster::datastore

@@ -78,4 +78,25 @@ Image decoded_jpeg(const uint8_t* bytes, size_t count, const std::string& object
   return image;
 }
 
+bool decode_jpeg_into(const uint8_t* bytes, size_t count, int height, int width, bool known,
+                      uint8_t* rgb) {
+  Codec& codec = decompressor();
+  if (!known) {
+    int stored_width = 0, stored_height = 0, subsampling = 0, colour_space = 0;
+    if (tjDecompressHeader3(codec.get(), bytes, count, &stored_width, &stored_height, &subsampling,
+                            &colour_space) != 0 ||
+        stored_height != height || stored_width != width) {
+      codec.reset();
+      return false;
+    }
+  }
+  if (tjDecompress2(codec.get(), bytes, count, rgb, width, 0, height, TJPF_RGB,
+                    TJFLAG_ACCURATEDCT) != 0 &&
+      is_serious(codec.get())) {
+    codec.reset();
+    return false;
+  }
+  return true;
+}
+
 }  // namespace muster::datastore

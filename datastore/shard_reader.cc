@@ -1,17 +1,14 @@
 #include "datastore/shard_reader.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <mutex>
 
 #include "common/crc32c.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "datastore/frame_marks.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/jpeg_codec.h"
+#include "datastore/shard_payload.h"
 #include "datastore/tracklet_role.h"
 
 namespace muster::datastore {
@@ -20,28 +17,6 @@ using common::InputError;
 using common::SystemError;
 
 namespace {
-
-// A payload dataset: its place in the file when it is contiguous, and the handle for when it is
-// not.
-struct Payload {
-  Hdf5Handle dataset;
-  haddr_t offset = HADDR_UNDEF;
-  uint64_t row_bytes = 0;
-  hsize_t rows = 0;
-};
-
-Payload open_payload(const Hdf5Handle& file, const std::string& name, const std::string& path) {
-  Payload payload;
-  payload.dataset = open_dataset(file, name, path);
-  const Hdf5Handle type(H5Dget_type(payload.dataset.get()), path, "H5Dget_type");
-  const std::vector<hsize_t> shape = shape_of(payload.dataset);
-  if (shape.empty()) throw InputError(path, name + " has no rows");
-  payload.row_bytes = H5Tget_size(type.get());
-  for (size_t axis = 1; axis < shape.size(); ++axis) payload.row_bytes *= shape[axis];
-  payload.rows = shape[0];
-  payload.offset = H5Dget_offset(payload.dataset.get());
-  return payload;
-}
 
 template <typename T>
 std::vector<T> read_column(const Hdf5Handle& file, const std::string& name, hid_t type,
@@ -54,27 +29,40 @@ std::vector<T> read_column(const Hdf5Handle& file, const std::string& name, hid_
   return values;
 }
 
+// Visits [begin, end) of every run of consecutive numbers in `frames`.
+template <typename Visit>
+void for_each_run(const std::vector<int32_t>& frames, Visit visit) {
+  for (size_t begin = 0; begin < frames.size();) {
+    size_t end = begin + 1;
+    while (end < frames.size() && frames[end] == frames[end - 1] + 1) ++end;
+    visit(begin, end);
+    begin = end;
+  }
+}
+
 }  // namespace
 
 struct ShardReader::State {
   std::string path;
   Hdf5Handle file;
-  int descriptor = -1;
   FrameGeometry geometry;
   ShardColumns columns;
   std::string uuid, ingest_identity;
-  Payload frames, flow, joints;
+  ShardPayload frames, flow, joints;
   std::vector<uint64_t> jpeg_offset;
   std::vector<uint32_t> crc, flow_crc;
-  mutable std::mutex hdf5_mutex;  // for repacked copies only
+  mutable FrameMarks trusted, flow_trusted;  // whose checksum has been tested
 
-  ~State() {
-    if (descriptor >= 0) ::close(descriptor);
-  }
   void open_datasets();
   void check_consistency() const;
-  void read(const Payload& payload, hid_t type, uint64_t first_row, uint64_t rows,
-            void* target) const;
+  void check_frame(size_t row, const uint8_t* bytes) const;
+  void check_flow(size_t row, const int8_t* vectors) const;
+  void require_rows(int64_t first, const std::vector<int32_t>& rows) const;
+  void read_jpeg_run(size_t first_row, size_t count, uint8_t* rgb) const;
+  size_t frame_bytes(size_t row) const {
+    return geometry.encoding == FrameEncoding::kJpeg ? jpeg_offset[row + 1] - jpeg_offset[row]
+                                                     : frames.row_bytes();
+  }
 };
 
 void ShardReader::State::open_datasets() {
@@ -97,15 +85,15 @@ void ShardReader::State::open_datasets() {
   geometry.width = static_cast<int>(read_integer_attribute(file, "width", path));
   if (has_dataset(file, kFramesJpeg)) {
     geometry.encoding = FrameEncoding::kJpeg;
-    frames = open_payload(file, kFramesJpeg, path);
+    frames = ShardPayload(file, kFramesJpeg, 1, path);
     column(jpeg_offset, kFramesJpegOffset, H5T_NATIVE_UINT64);
   } else {
     geometry.encoding = FrameEncoding::kRaw;
-    frames = open_payload(file, kFramesRgb, path);
+    frames = ShardPayload(file, kFramesRgb, 1, path);
   }
   if (has_dataset(file, kFramesFlow)) {
-    flow = open_payload(file, kFramesFlow, path);
-    const std::vector<hsize_t> shape = shape_of(flow.dataset);
+    flow = ShardPayload(file, kFramesFlow, 1, path);
+    const std::vector<hsize_t> shape = flow.shape();
     if (shape.size() != 4 || shape[3] != 2) {
       throw InputError(path, "flow is not [frames, height, width, 2]");
     }
@@ -115,8 +103,8 @@ void ShardReader::State::open_datasets() {
   }
   geometry.has_joints = has_dataset(file, kFramesJoints);
   if (geometry.has_joints) {
-    joints = open_payload(file, kFramesJoints, path);
-    const std::vector<hsize_t> shape = shape_of(joints.dataset);
+    joints = ShardPayload(file, kFramesJoints, 4, path);
+    const std::vector<hsize_t> shape = joints.shape();
     if (shape.size() != 3 || shape[1] != kJointCount || shape[2] != 3) {
       throw InputError(path, "joints are not [frames, 14, 3]");
     }
@@ -141,35 +129,16 @@ void ShardReader::State::check_consistency() const {
     for (size_t i = 0; i < count; ++i) {
       demand(jpeg_offset[i] <= jpeg_offset[i + 1], "jpeg_offset decreases");
     }
-    demand(jpeg_offset.back() <= frames.rows, "jpeg_offset points beyond the data");
+    demand(jpeg_offset.back() <= frames.rows(), "jpeg_offset points beyond the data");
   } else {
-    demand(frames.rows == count &&
-               frames.row_bytes == static_cast<uint64_t>(geometry.height) * geometry.width * 3,
+    demand(frames.rows() == count &&
+               frames.row_bytes() == static_cast<uint64_t>(geometry.height) * geometry.width * 3,
            "rgb does not fit the frames");
   }
   if (geometry.flow_height > 0) {
-    demand(flow.rows == count && flow_crc.size() == count, "flow does not fit the frames");
+    demand(flow.rows() == count && flow_crc.size() == count, "flow does not fit the frames");
   }
-  if (geometry.has_joints) demand(joints.rows == count, "joints do not fit the frames");
-}
-
-void ShardReader::State::read(const Payload& payload, hid_t type, uint64_t first_row, uint64_t rows,
-                              void* target) const {
-  if (payload.offset == HADDR_UNDEF) {
-    const std::lock_guard<std::mutex> lock(hdf5_mutex);
-    read_rows(payload.dataset, type, first_row, rows, target, path);
-    return;
-  }
-  const uint64_t bytes = rows * payload.row_bytes;
-  const uint64_t offset = payload.offset + first_row * payload.row_bytes;
-  for (uint64_t done = 0; done < bytes;) {
-    const ssize_t count = ::pread(descriptor, static_cast<char*>(target) + done, bytes - done,
-                                  static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw common::system_call_error(path, "pread", errno);
-    if (count == 0) throw SystemError(path, "is shorter than its header says");
-    done += static_cast<uint64_t>(count);
-  }
+  if (geometry.has_joints) demand(joints.rows() == count, "joints do not fit the frames");
 }
 
 ShardReader::ShardReader(const fs::path& path) : state_(std::make_unique<State>()) {
@@ -188,8 +157,8 @@ ShardReader::ShardReader(const fs::path& path) : state_(std::make_unique<State>(
   s.ingest_identity = read_text_attribute(s.file, "ingest_identity", s.path);
   s.open_datasets();
   s.check_consistency();
-  s.descriptor = ::open(s.path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (s.descriptor < 0) throw common::system_call_error(s.path, "open", errno);
+  s.trusted.resize(s.crc.size());
+  s.flow_trusted.resize(s.flow_crc.size());
 }
 
 ShardReader::~ShardReader() = default;
@@ -199,23 +168,43 @@ const std::string& ShardReader::uuid() const { return state_->uuid; }
 const std::string& ShardReader::ingest_identity() const { return state_->ingest_identity; }
 int64_t ShardReader::frame_count() const { return static_cast<int64_t>(state_->crc.size()); }
 
+bool ShardReader::is_repacked() const {
+  const State& s = *state_;
+  return !s.frames.is_contiguous() || (s.geometry.flow_height > 0 && !s.flow.is_contiguous()) ||
+         (s.geometry.has_joints && !s.joints.is_contiguous());
+}
+
+void ShardReader::State::check_frame(size_t row, const uint8_t* bytes) const {
+  if (common::crc32c(bytes, frame_bytes(row)) == crc[row]) return;
+  throw SystemError(path, "frame " + std::to_string(row) + " does not match its checksum",
+                    "muster store verify tells what else is damaged");
+}
+
+void ShardReader::State::check_flow(size_t row, const int8_t* vectors) const {
+  if (common::crc32c(vectors, flow.row_bytes()) == flow_crc[row]) return;
+  throw SystemError(path, "flow of frame " + std::to_string(row) + " does not match its checksum",
+                    "muster store verify tells what else is damaged");
+}
+
+void ShardReader::State::require_rows(int64_t first, const std::vector<int32_t>& rows) const {
+  for (const int32_t row : rows) {
+    MUSTER_REQUIRE(first + row, >=, 0);
+    MUSTER_REQUIRE(first + row, <, static_cast<int64_t>(crc.size()));
+  }
+}
+
 std::vector<uint8_t> ShardReader::read_frame_bytes(int64_t frame) const {
   const State& s = *state_;
   MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, frame_count());
   const auto row = static_cast<size_t>(frame);
-  std::vector<uint8_t> bytes;
+  std::vector<uint8_t> bytes(s.frame_bytes(row));
   if (s.geometry.encoding == FrameEncoding::kJpeg) {
-    bytes.resize(s.jpeg_offset[row + 1] - s.jpeg_offset[row]);
-    s.read(s.frames, H5T_NATIVE_UINT8, s.jpeg_offset[row], bytes.size(), bytes.data());
+    s.frames.read(s.jpeg_offset[row], bytes.size(), bytes.data());
   } else {
-    bytes.resize(s.frames.row_bytes);
-    s.read(s.frames, H5T_NATIVE_UINT8, row, 1, bytes.data());
+    s.frames.read(row, 1, bytes.data());
   }
-  if (common::crc32c(bytes.data(), bytes.size()) != s.crc[row]) {
-    throw SystemError(s.path, "frame " + std::to_string(frame) + " does not match its checksum",
-                      "muster store verify tells what else is damaged");
-  }
+  s.check_frame(row, bytes.data());
   return bytes;
 }
 
@@ -233,21 +222,89 @@ std::vector<int8_t> ShardReader::read_flow(int64_t frame) const {
   MUSTER_REQUIRE(s.geometry.flow_height, >, 0);
   MUSTER_REQUIRE(frame, >=, 0);
   MUSTER_REQUIRE(frame, <, frame_count());
-  std::vector<int8_t> vectors(s.flow.row_bytes);
-  s.read(s.flow, H5T_NATIVE_INT8, static_cast<uint64_t>(frame), 1, vectors.data());
-  if (common::crc32c(vectors.data(), vectors.size()) != s.flow_crc[static_cast<size_t>(frame)]) {
-    throw SystemError(s.path,
-                      "flow of frame " + std::to_string(frame) + " does not match its checksum",
-                      "muster store verify tells what else is damaged");
-  }
+  std::vector<int8_t> vectors(s.flow.row_bytes());
+  s.flow.read(static_cast<uint64_t>(frame), 1, vectors.data());
+  s.check_flow(static_cast<size_t>(frame), vectors.data());
   return vectors;
 }
 
 std::vector<Joint> ShardReader::read_joints(int64_t frame) const {
-  MUSTER_REQUIRE(state_->geometry.has_joints, ==, true);
   std::vector<Joint> joints(kJointCount);
-  state_->read(state_->joints, H5T_NATIVE_FLOAT, static_cast<uint64_t>(frame), 1, joints.data());
+  read_joints_into(frame, {0}, joints.data());
   return joints;
+}
+
+// Files that lie one behind the other come by one read; each is decoded in its place.
+void ShardReader::State::read_jpeg_run(size_t first_row, size_t count, uint8_t* rgb) const {
+  thread_local std::vector<uint8_t> files;
+  const uint64_t begin = jpeg_offset[first_row], bytes = jpeg_offset[first_row + count] - begin;
+  if (files.size() < bytes) files.resize(bytes);
+  frames.read(begin, bytes, files.data());
+  const size_t picture = static_cast<size_t>(geometry.height) * geometry.width * 3;
+  for (size_t row = first_row; row < first_row + count; ++row, rgb += picture) {
+    const uint8_t* file_bytes = files.data() + (jpeg_offset[row] - begin);
+    const bool known = trusted.has(row);
+    if (!known) check_frame(row, file_bytes);
+    if (!decode_jpeg_into(file_bytes, frame_bytes(row), geometry.height, geometry.width, known,
+                          rgb)) {
+      throw SystemError(path,
+                        "frame " + std::to_string(row) + " is no JPEG picture of " +
+                            std::to_string(geometry.height) + "x" + std::to_string(geometry.width) +
+                            " pixels",
+                        "ingest it again");
+    }
+    if (!known) trusted.set(row);
+  }
+}
+
+void ShardReader::read_images_into(int64_t first, const std::vector<int32_t>& frames,
+                                   uint8_t* rgb) const {
+  const State& s = *state_;
+  s.require_rows(first, frames);
+  const size_t picture = static_cast<size_t>(s.geometry.height) * s.geometry.width * 3;
+  for_each_run(frames, [&](size_t begin, size_t end) {
+    const auto first_row = static_cast<size_t>(first + frames[begin]);
+    uint8_t* target = rgb + begin * picture;
+    if (s.geometry.encoding == FrameEncoding::kJpeg) {
+      s.read_jpeg_run(first_row, end - begin, target);
+      return;
+    }
+    s.frames.read(first_row, end - begin, target);
+    for (size_t row = first_row; row < first_row + (end - begin); ++row, target += picture) {
+      if (s.trusted.has(row)) continue;
+      s.check_frame(row, target);
+      s.trusted.set(row);
+    }
+  });
+}
+
+void ShardReader::read_flow_into(int64_t first, const std::vector<int32_t>& frames,
+                                 int8_t* flow) const {
+  const State& s = *state_;
+  MUSTER_REQUIRE(s.geometry.flow_height, >, 0);
+  s.require_rows(first, frames);
+  for_each_run(frames, [&](size_t begin, size_t end) {
+    const auto first_row = static_cast<size_t>(first + frames[begin]);
+    int8_t* target = flow + begin * s.flow.row_bytes();
+    s.flow.read(first_row, end - begin, target);
+    for (size_t row = first_row; row < first_row + (end - begin);
+         ++row, target += s.flow.row_bytes()) {
+      if (s.flow_trusted.has(row)) continue;
+      s.check_flow(row, target);
+      s.flow_trusted.set(row);
+    }
+  });
+}
+
+void ShardReader::read_joints_into(int64_t first, const std::vector<int32_t>& frames,
+                                   Joint* joints) const {
+  const State& s = *state_;
+  MUSTER_REQUIRE(s.geometry.has_joints, ==, true);
+  s.require_rows(first, frames);
+  for_each_run(frames, [&](size_t begin, size_t end) {
+    s.joints.read(static_cast<uint64_t>(first + frames[begin]), end - begin,
+                  joints + begin * kJointCount);
+  });
 }
 
 void ShardReader::verify_content() const {
@@ -272,41 +329,13 @@ void ShardReader::verify_index() const {
 
 std::vector<ByteRange> ShardReader::payload_ranges() const {
   std::vector<ByteRange> ranges;
-  for (const Payload* payload : {&state_->frames, &state_->flow}) {
-    if (payload->offset == HADDR_UNDEF || payload->rows == 0) continue;
-    ranges.push_back({payload->offset, payload->rows * payload->row_bytes});
+  for (const ShardPayload* payload : {&state_->frames, &state_->flow}) {
+    if (payload->rows() == 0 || !payload->is_contiguous()) continue;
+    ranges.push_back({payload->offset(), payload->rows() * payload->row_bytes()});
   }
   std::sort(ranges.begin(), ranges.end(),
             [](const ByteRange& a, const ByteRange& b) { return a.offset < b.offset; });
   return ranges;
-}
-
-bool ShardReader::is_repacked() const {
-  const State& s = *state_;
-  return s.frames.offset == HADDR_UNDEF ||
-         (s.geometry.flow_height > 0 && s.flow.offset == HADDR_UNDEF);
-}
-
-std::string content_uuid(const ShardColumns& columns, const std::vector<uint32_t>& frame_crc,
-                         const std::vector<uint32_t>& flow_crc, uint32_t joints_crc,
-                         const std::string& ingest_identity) {
-  common::Sha256 hash;
-  const auto add = [&](const auto& values) {
-    hash.update(values.data(), values.size() * sizeof(values[0]));
-  };
-  add(frame_crc);
-  add(flow_crc);
-  add(columns.start);
-  add(columns.length);
-  add(columns.identity);
-  add(columns.camera);
-  add(columns.sequence);
-  add(columns.role);
-  hash.update(&joints_crc, sizeof(joints_crc));
-  hash.update(ingest_identity);
-  const std::string digest = hash.finish();
-  return digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" +
-         digest.substr(16, 4) + "-" + digest.substr(20, 12);
 }
 
 }  // namespace muster::datastore

@@ -25,8 +25,11 @@ struct ShardColumns {
   std::vector<int32_t> role;
 };
 
-// Frames are rows of the shard, 0-based. Const members may be called from several threads. Every
-// frame's checksum is tested when it is read; a mismatch throws SystemError naming shard and frame.
+// Frames are rows of the shard, 0-based. Const members may be called from several threads. A
+// frame's checksum is tested whenever read_frame_bytes, read_image or read_flow read it, and by the
+// ..._into functions when this object first reads it that way: later reads trust the page cache, so
+// that training runs at memory speed after its first epoch. A mismatch throws SystemError naming
+// shard and frame.
 class ShardReader {
  public:
   // Throws InputError if the file is missing, unfinished, of another format version or
@@ -40,7 +43,6 @@ class ShardReader {
   int64_t frame_count() const;
   // Where frames and flow lie in the file, ascending; empty for a repacked copy.
   std::vector<ByteRange> payload_ranges() const;
-  bool is_repacked() const;
   // The stored bytes: a JPEG file, or RGB bytes.
   std::vector<uint8_t> read_frame_bytes(int64_t frame) const;
   Image read_image(int64_t frame) const;
@@ -48,6 +50,16 @@ class ShardReader {
   std::vector<int8_t> read_flow(int64_t frame) const;
   // kJointCount joints; requires joints.
   std::vector<Joint> read_joints(int64_t frame) const;
+  // The rows first + frames[i], each into its place of memory that the caller owns; consecutive
+  // rows come by one read. Nothing is allocated per frame. What the target holds after a throw is
+  // not specified. [frames, height, width, 3], decoded. A JPEG of another size throws SystemError.
+  void read_images_into(int64_t first, const std::vector<int32_t>& frames, uint8_t* rgb) const;
+  // [frames, flow_height, flow_width, 2]; requires flow.
+  void read_flow_into(int64_t first, const std::vector<int32_t>& frames, int8_t* flow) const;
+  // [frames, kJointCount]; requires joints, which have no checksum per frame.
+  void read_joints_into(int64_t first, const std::vector<int32_t>& frames, Joint* joints) const;
+  // True for a copy that was repacked with chunks or filters: it is read through HDF5, slower.
+  bool is_repacked() const;
   // Reads every frame and flow field against its checksum, then columns, checksums and joints
   // against the uuid. Throws SystemError naming what does not match.
   void verify_content() const;

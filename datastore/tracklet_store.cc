@@ -12,8 +12,30 @@ struct TrackletStore::State {
   Manifest manifest;
   std::vector<std::unique_ptr<ShardReader>> shards;
   std::vector<StoredTracklet> tracklets;
-  std::vector<fs::path> repacked_shards;
 };
+
+namespace {
+
+// Readers reserve memory for the sizes that the manifest states.
+void demand_geometry(const FrameGeometry& shard, const FrameGeometry& manifest,
+                     const fs::path& path) {
+  if (shard.height == manifest.height && shard.width == manifest.width &&
+      shard.flow_height == manifest.flow_height && shard.flow_width == manifest.flow_width &&
+      shard.has_joints == manifest.has_joints) {
+    return;
+  }
+  throw InputError(path.string(), "has other frames than the manifest says",
+                   "do not mix shards of different stores");
+}
+
+void require_frames(const StoredTracklet& tracklet, const std::vector<int32_t>& frames) {
+  for (const int32_t frame : frames) {
+    MUSTER_REQUIRE(frame, >=, 0);
+    MUSTER_REQUIRE(frame, <, tracklet.length);
+  }
+}
+
+}  // namespace
 
 TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_unique<State>()) {
   State& s = *state_;
@@ -24,11 +46,11 @@ TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_uniqu
     const bool as_written = is_as_written(path, record);
     auto shard = std::make_unique<ShardReader>(path);
     if (!as_written) shard->verify_index();
-    if (shard->is_repacked()) s.repacked_shards.push_back(path);
     if (shard->uuid() != record.uuid) {
       throw InputError(path.string(), "is not the shard that the manifest lists",
                        "do not mix shards of different stores");
     }
+    demand_geometry(shard->geometry(), s.manifest.geometry, path);
     const ShardColumns& columns = shard->columns();
     for (size_t i = 0; i < columns.start.size(); ++i) {
       s.tracklets.push_back({columns.identity[i], columns.camera[i], columns.sequence[i],
@@ -44,9 +66,6 @@ TrackletStore::~TrackletStore() = default;
 const fs::path& TrackletStore::directory() const { return state_->directory; }
 const Manifest& TrackletStore::manifest() const { return state_->manifest; }
 const std::vector<StoredTracklet>& TrackletStore::tracklets() const { return state_->tracklets; }
-const std::vector<fs::path>& TrackletStore::repacked_shards() const {
-  return state_->repacked_shards;
-}
 
 Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) const {
   MUSTER_REQUIRE(frame, >=, 0);
@@ -75,6 +94,33 @@ std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet, in
   MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
   return state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints(tracklet.first_frame +
                                                                           frame);
+}
+
+void TrackletStore::read_images_into(const StoredTracklet& tracklet,
+                                     const std::vector<int32_t>& frames, uint8_t* rgb) const {
+  require_frames(tracklet, frames);
+  state_->shards[static_cast<size_t>(tracklet.shard)]->read_images_into(tracklet.first_frame,
+                                                                        frames, rgb);
+}
+
+void TrackletStore::read_flow_into(const StoredTracklet& tracklet,
+                                   const std::vector<int32_t>& frames, int8_t* flow) const {
+  require_frames(tracklet, frames);
+  state_->shards[static_cast<size_t>(tracklet.shard)]->read_flow_into(tracklet.first_frame, frames,
+                                                                      flow);
+}
+
+void TrackletStore::read_joints_into(const StoredTracklet& tracklet,
+                                     const std::vector<int32_t>& frames, Joint* joints) const {
+  require_frames(tracklet, frames);
+  state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints_into(tracklet.first_frame,
+                                                                        frames, joints);
+}
+
+int TrackletStore::repacked_shards() const {
+  int count = 0;
+  for (const auto& shard : state_->shards) count += shard->is_repacked() ? 1 : 0;
+  return count;
 }
 
 }  // namespace muster::datastore

@@ -32,12 +32,20 @@ class TrackletStore {
   const std::filesystem::path& directory() const;
   const Manifest& manifest() const;
   const std::vector<StoredTracklet>& tracklets() const;
-  // Copies with chunks or filters (h5repack): right, but read through HDF5 and slower.
-  const std::vector<std::filesystem::path>& repacked_shards() const;
   Image read_image(const StoredTracklet& tracklet, int64_t frame) const;
   std::vector<uint8_t> read_frame_bytes(const StoredTracklet& tracklet, int64_t frame) const;
   std::vector<int8_t> read_flow(const StoredTracklet& tracklet, int64_t frame) const;
   std::vector<Joint> read_joints(const StoredTracklet& tracklet, int64_t frame) const;
+  // Many frames into the caller's memory, as ShardReader's functions of the same names: each
+  // frame's checksum is tested the first time it is read so, and then trusted.
+  void read_images_into(const StoredTracklet& tracklet, const std::vector<int32_t>& frames,
+                        uint8_t* rgb) const;
+  void read_flow_into(const StoredTracklet& tracklet, const std::vector<int32_t>& frames,
+                      int8_t* flow) const;
+  void read_joints_into(const StoredTracklet& tracklet, const std::vector<int32_t>& frames,
+                        Joint* joints) const;
+  // Shards that were repacked with chunks or filters, which makes reading slow.
+  int repacked_shards() const;
 
  private:
   struct State;

@@ -50,6 +50,8 @@ struct ModelOutput {
 struct InputFormat {
   int resize_height, resize_width, crop_height, crop_width;  // pixels
   bool flow;
+  // Quirks of a published preprocessing.
+  bool divide_by_root_of_deviation = false, vertical_flow_first = false;
 };
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;

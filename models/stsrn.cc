@@ -108,7 +108,9 @@ struct StsrnNetwork : torch::nn::Module {
 class Stsrn : public Model {
  public:
   Stsrn(const proto::Stsrn& options, int64_t identities, uint64_t seed)
-      : network_(options, identities) {
+      : network_(options, identities), input_format_{64, 48, kInputHeight, kInputWidth, true} {
+    input_format_.divide_by_root_of_deviation = options.divide_by_root_of_deviation();
+    input_format_.vertical_flow_first = options.vertical_flow_first();
     for (const auto& [name, value] : parameters()) {
       if (value.dim() >= 2) {
         xavier_uniform_(value, seed, name);
@@ -117,7 +119,7 @@ class Stsrn : public Model {
       }
     }
   }
-  InputFormat input_format() const override { return {64, 48, kInputHeight, kInputWidth, true}; }
+  InputFormat input_format() const override { return input_format_; }
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
     MUSTER_REQUIRE(input.clips.dim(), ==, 5);
     MUSTER_REQUIRE(input.clips.size(3), ==, kInputHeight);
@@ -145,6 +147,7 @@ class Stsrn : public Model {
 
  private:
   StsrnNetwork network_;
+  InputFormat input_format_;
 };
 
 }  // namespace

@@ -13,6 +13,8 @@ datastore::ClipFormat clip_format(const models::InputFormat& input) {
   format.crop_height = input.crop_height;
   format.crop_width = input.crop_width;
   format.flow = input.flow;
+  format.divide_by_root_of_deviation = input.divide_by_root_of_deviation;
+  format.vertical_flow_first = input.vertical_flow_first;
   return format;
 }
 

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <numeric>
-
 #include "common/error.h"
 #include "common/sha256.h"
 #include "common/version.h"
@@ -12,6 +10,7 @@
 #include "datastore/protocol.h"
 #include "models/model_catalog.h"
 #include "models/safetensors.h"
+#include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/rank_tensors.h"
 #include "trainer/scoring.h"
@@ -53,18 +52,45 @@ std::vector<ClipTransform> variants_of(const proto::Extraction& settings,
   return variants;
 }
 
-// [variants, frames, channels, height, width] of one tracklet.
-std::vector<float> tracklet_values(const TrackletStore& store, const StoredTracklet& tracklet,
-                                   int frames, const ClipFormat& format,
-                                   const std::vector<ClipTransform>& variants) {
-  std::vector<int32_t> indices(static_cast<size_t>(frames));
-  std::iota(indices.begin(), indices.end(), 0);
-  const datastore::StoredClip clip = datastore::read_clip(store, tracklet, indices, format.flow);
-  const size_t clip_values = indices.size() * static_cast<size_t>(format.channels()) *
+// Which frames stand for a tracklet of that role: all of a short one.
+std::vector<int32_t> test_frames(const proto::Extraction& settings, int length, int32_t role) {
+  using datastore::FrameChoice;
+  FrameChoice choice = FrameChoice::kFirst;
+  switch (settings.frames()) {
+    case proto::LAST_FRAMES:
+      choice = FrameChoice::kLast;
+      break;
+    case proto::SPREAD_FRAMES:
+      choice = FrameChoice::kEvenlySpaced;
+      break;
+    case proto::GALLERY_LAST_FRAMES:
+      choice = (role & datastore::kRoleQuery) != 0 ? FrameChoice::kFirst : FrameChoice::kLast;
+      break;
+    default:
+      break;
+  }
+  common::KeyedRandom no_chance(0);
+  return datastore::choose_frames(choice, datastore::ShortTracklet::kShorterClip, length,
+                                  settings.max_frames(), no_chance);
+}
+
+// [variants, frames, channels, height, width] of one tracklet, its row in the store.
+std::vector<float> tracklet_values(const TrackletStore& store, size_t row,
+                                   const std::vector<int32_t>& frames, const ClipFormat& format,
+                                   const std::vector<ClipTransform>& variants,
+                                   const datastore::OcclusionOptions& occlusion) {
+  const datastore::StoredClip clip =
+      datastore::read_clip(store, store.tracklets()[row], frames, format.flow);
+  const std::vector<datastore::PixelBox> boxes = datastore::occlusion_boxes(
+      occlusion, static_cast<int32_t>(row), frames, clip.height, clip.width);
+  const size_t clip_values = frames.size() * static_cast<size_t>(format.channels()) *
                              format.crop_height * format.crop_width;
   std::vector<float> values(variants.size() * clip_values);
   for (size_t i = 0; i < variants.size(); ++i) {
-    datastore::apply_clip_transform(clip, format, variants[i], values.data() + i * clip_values);
+    ClipTransform transform = variants[i];
+    transform.boxes = boxes;
+    datastore::apply_clip_transform(clip.view(), format, transform,
+                                    values.data() + i * clip_values);
   }
   return values;
 }
@@ -104,6 +130,7 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
   const ClipFormat format = clip_format(model->input_format());
   const std::vector<ClipTransform> variants = variants_of(request.extraction, format);
   const proto::Data& data = request.run.experiment.data();
+  const datastore::OcclusionOptions occlusion = occlusion_options(data);
   const std::vector<int32_t> roles =
       datastore::assign_roles(store, {request.protocol, data.split(), data.split_seed()});
   std::vector<size_t> wanted;
@@ -133,13 +160,15 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
       [&](size_t i) {
         const at::NoGradGuard no_gradients;
         const StoredTracklet& tracklet = store.tracklets()[wanted[i]];
-        const int frames = std::min(tracklet.length, request.extraction.max_frames());
+        const std::vector<int32_t> frames =
+            test_frames(request.extraction, tracklet.length, roles[wanted[i]]);
         models::ForwardContext context;
         context.statistics = &statistics;
         const std::vector<float> values =
-            tracklet_values(store, tracklet, frames, format, variants);
+            tracklet_values(store, wanted[i], frames, format, variants, occlusion);
+        const auto length = static_cast<int64_t>(frames.size());
         return model
-            ->forward(model_input(values, table.variants, frames, format, at::kFloat), context)
+            ->forward(model_input(values, table.variants, length, format, at::kFloat), context)
             .signature.at("features")
             .contiguous();
       },

@@ -12,6 +12,7 @@
 #include "datastore/protocol.h"
 #include "models/model_catalog.h"
 #include "proto/stage.pb.h"
+#include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/loss_terms.h"
 #include "trainer/optimizer_setup.h"
@@ -36,35 +37,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-void demand_positive(int64_t value, const std::string& field, int64_t limit) {
-  if (value <= 0) {
-    throw common::InputError(field, std::to_string(value) + " is not positive");
-  }
-  if (value > limit) {
-    throw common::InputError(field,
-                             std::to_string(value) + " is more than " + std::to_string(limit));
-  }
-}
-
-datastore::BatchOptions batch_options(const proto::Training& training) {
-  demand_positive(training.batch().identities(), "training.batch.identities", 100000);
-  demand_positive(training.batch().clips(), "training.batch.clips", 10000);
-  demand_positive(training.batch().frames(), "training.batch.frames", 10000);
-  demand_positive(training.loader_threads(), "training.loader_threads", 256);
-  demand_positive(training.prefetch_batches(), "training.prefetch_batches", 1024);
-  if (training.steps() < 0) {
-    throw common::InputError("training.steps", std::to_string(training.steps()) + " is negative");
-  }
-  datastore::BatchOptions options;
-  options.seed = training.seed();
-  options.identities = training.batch().identities();
-  options.clips = training.batch().clips();
-  options.frames = training.batch().frames();
-  options.random_crop = training.augmentation().crop();
-  options.random_flip = training.augmentation().flip();
-  return options;
-}
-
 datastore::ProtocolOptions protocol_options(const proto::Experiment& experiment) {
   datastore::ProtocolOptions options;
   options.name = experiment.data().protocol();
@@ -83,13 +55,16 @@ class Trainer {
         statistics_(communicator),
         store_(request.store_directory),
         // A model without classes tells the input format that the planner needs.
+        loader_options_(
+            loader_options(experiment_.training(), communicator.rank(), communicator.size())),
         format_(clip_format(models::model_entry(experiment_.model())
                                 .create(experiment_.model(), 0, 0)
                                 ->input_format())),
-        planner_(store_, datastore::assign_roles(store_, protocol_options(experiment_)), format_,
-                 batch_options(experiment_.training())),
+        planner_(datastore::create_batch_planner(
+            store_, datastore::assign_roles(store_, protocol_options(experiment_)), format_,
+            batch_options(experiment_))),
         model_(models::model_entry(experiment_.model())
-                   .create(experiment_.model(), planner_.identity_count(),
+                   .create(experiment_.model(), planner_->identity_count(),
                            experiment_.training().seed())),
         type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
     require_loss(experiment_.training().loss());
@@ -101,7 +76,7 @@ class Trainer {
     facts_.store_directory = request.store_directory.string();
     facts_.store_hash = datastore::manifest_hash(request.store_directory);
     facts_.synthetic = store_.manifest().facts.synthetic;
-    facts_.identities = planner_.identity_count();
+    facts_.identities = planner_->identity_count();
     facts_.ranks = communicator.size();
   }
 
@@ -111,7 +86,8 @@ class Trainer {
     common::StepReport last;
     Stopwatch whole;
     if (steps > 0) {
-      datastore::ClipLoader loader(store_, planner_, format_, loader_options(steps));
+      note_repacked_shards();
+      datastore::ClipLoader loader(store_, *planner_, format_, loader_options_);
       progress_.begin("training on " + facts_.train_store, "steps", steps);
       for (int64_t step = 1; step <= steps; ++step) last = train_step(loader, step);
       progress_.end();
@@ -131,14 +107,12 @@ class Trainer {
                              "ingest it with --flow lucas-kanade");
   }
 
-  datastore::LoaderOptions loader_options(int64_t steps) const {
-    datastore::LoaderOptions options;
-    options.rank = communicator_.rank();
-    options.size = communicator_.size();
-    options.last_step = steps;
-    options.threads = experiment_.training().loader_threads();
-    options.prefetch_batches = experiment_.training().prefetch_batches();
-    return options;
+  void note_repacked_shards() {
+    const int repacked = store_.repacked_shards();
+    if (repacked == 0) return;
+    progress_.note(
+        store_.directory().string() + ": " + std::to_string(repacked) +
+        " shards were repacked with chunks or filters and are read through HDF5, slower");
   }
 
   std::vector<int64_t> clips_per_rank(int64_t clips) const {
@@ -168,7 +142,7 @@ class Trainer {
     report.total_steps = experiment_.training().steps();
 
     // 1. Take this rank's share of the global batch.
-    const datastore::LoadedBatch batch = loader.next();
+    datastore::LoadedBatch batch = loader.next();
     const int64_t clips = batch.share.end - batch.share.begin;
     const models::ModelInput input = model_input(batch.values, clips, batch.frames, format_, type_);
     const at::Tensor labels = label_tensor(batch);
@@ -211,6 +185,7 @@ class Trainer {
     report.step_seconds = whole.lap();
     progress_.step(report);
     if (record_) record_->append_progress(report, datastore::batch_hash(batch.global));
+    loader.recycle(std::move(batch));
     return report;
   }
 
@@ -219,8 +194,9 @@ class Trainer {
   common::ProgressSink& progress_;
   CommunicatorStatisticsExchange statistics_;
   const datastore::TrackletStore store_;
+  const datastore::LoaderOptions loader_options_;
   const datastore::ClipFormat format_;
-  const datastore::BatchPlanner planner_;
+  const std::unique_ptr<datastore::BatchPlanner> planner_;
   const std::unique_ptr<models::Model> model_;
   const at::ScalarType type_;
   models::NamedTensors parameters_;

@@ -49,8 +49,8 @@ class BatchPlanTest : public testing::Test {
   static std::vector<int32_t> everyone() {
     return std::vector<int32_t>(store_->tracklets().size(), kRoleTrain);
   }
-  static BatchPlanner planner(const BatchOptions& batch = options()) {
-    return BatchPlanner(*store_, everyone(), ClipFormat{}, batch);
+  static std::unique_ptr<BatchPlanner> planner(const BatchOptions& batch = options()) {
+    return create_batch_planner(*store_, everyone(), ClipFormat{}, batch);
   }
   static int32_t identity(const ClipRequest& clip) {
     return store_->tracklets()[static_cast<size_t>(clip.tracklet)].identity;
@@ -68,22 +68,22 @@ std::unique_ptr<TestDirectory> BatchPlanTest::directory_;
 std::unique_ptr<TrackletStore> BatchPlanTest::store_;
 
 TEST_F(BatchPlanTest, ABatchHasDistinctIdentitiesTimesClips) {
-  const BatchPlanner plan = planner();
-  EXPECT_EQ(plan.clips_per_batch(), 6);
+  const auto plan = planner();
+  EXPECT_EQ(plan->clips_per_batch(), 6);
   for (int64_t step = 1; step <= 50; ++step) {
     std::map<int32_t, int> clips;
-    for (const ClipRequest& clip : plan.batch(step)) ++clips[identity(clip)];
+    for (const ClipRequest& clip : plan->batch(step)) ++clips[identity(clip)];
     ASSERT_EQ(clips.size(), 3u) << step;
     for (const auto& [person, count] : clips) EXPECT_EQ(count, 2) << person;
   }
 }
 
 TEST_F(BatchPlanTest, EveryIdentityComesOnceInAnEpoch) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   for (int64_t epoch = 0; epoch < 20; ++epoch) {
     std::set<int32_t> seen;
     for (int64_t step = 2 * epoch + 1; step <= 2 * epoch + 2; ++step) {
-      for (const ClipRequest& clip : plan.batch(step)) seen.insert(identity(clip));
+      for (const ClipRequest& clip : plan->batch(step)) seen.insert(identity(clip));
     }
     EXPECT_EQ(seen.size(), size_t{kIdentities}) << epoch;
   }
@@ -93,13 +93,13 @@ TEST_F(BatchPlanTest, EveryIdentityComesOnceInAnEpoch) {
 TEST_F(BatchPlanTest, LeftOverIdentitiesSitOutOneEpochButComeInOthers) {
   BatchOptions four = options();
   four.identities = 4;
-  const BatchPlanner plan = planner(four);
+  const auto plan = planner(four);
   const int64_t batches_per_epoch = kIdentities / 4;
   std::set<int32_t> ever;
   for (int64_t epoch = 0; epoch < 20; ++epoch) {
     std::set<int32_t> seen;
     for (int64_t batch = 1; batch <= batches_per_epoch; ++batch) {
-      for (const ClipRequest& clip : plan.batch(epoch * batches_per_epoch + batch)) {
+      for (const ClipRequest& clip : plan->batch(epoch * batches_per_epoch + batch)) {
         seen.insert(identity(clip));
       }
     }
@@ -110,20 +110,20 @@ TEST_F(BatchPlanTest, LeftOverIdentitiesSitOutOneEpochButComeInOthers) {
 }
 
 TEST_F(BatchPlanTest, EpochsDifferInTheirOrder) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   std::set<std::vector<int32_t>> orders;
   for (int64_t epoch = 0; epoch < 10; ++epoch) {
     std::vector<int32_t> order;
-    for (const ClipRequest& clip : plan.batch(2 * epoch + 1)) order.push_back(clip.label);
+    for (const ClipRequest& clip : plan->batch(2 * epoch + 1)) order.push_back(clip.label);
     orders.insert(order);
   }
   EXPECT_GT(orders.size(), 5u);
 }
 
 TEST_F(BatchPlanTest, FramesAreConsecutive) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   for (int64_t step = 1; step <= 50; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) {
+    for (const ClipRequest& clip : plan->batch(step)) {
       ASSERT_EQ(clip.frames.size(), 4u);
       EXPECT_GE(clip.frames.front(), 0);
       EXPECT_LT(clip.frames.back(), length(clip));
@@ -133,10 +133,10 @@ TEST_F(BatchPlanTest, FramesAreConsecutive) {
 }
 
 TEST_F(BatchPlanTest, EveryPossibleStartIsDrawn) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   std::map<int32_t, std::set<int32_t>> starts;
   for (int64_t step = 1; step <= 1500; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) {
+    for (const ClipRequest& clip : plan->batch(step)) {
       starts[identity(clip)].insert(clip.frames.front());
     }
   }
@@ -149,10 +149,10 @@ TEST_F(BatchPlanTest, EveryPossibleStartIsDrawn) {
 TEST_F(BatchPlanTest, ATrackletShorterThanTheClipStartsOver) {
   BatchOptions longer = options();
   longer.frames = 12;
-  const BatchPlanner plan = planner(longer);
+  const auto plan = planner(longer);
   int short_clips = 0;
   for (int64_t step = 1; step <= 10; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) {
+    for (const ClipRequest& clip : plan->batch(step)) {
       ASSERT_EQ(clip.frames.size(), 12u);
       if (length(clip) >= 12) continue;
       ++short_clips;
@@ -165,9 +165,9 @@ TEST_F(BatchPlanTest, ATrackletShorterThanTheClipStartsOver) {
 }
 
 TEST_F(BatchPlanTest, TheClipsOfAnIdentityTakeItsCamerasInTurn) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   for (int64_t step = 1; step <= 20; ++step) {
-    const std::vector<ClipRequest> batch = plan.batch(step);
+    const std::vector<ClipRequest> batch = plan->batch(step);
     for (size_t i = 0; i < batch.size(); i += 2) {
       EXPECT_EQ(identity(batch[i]), identity(batch[i + 1]));
       EXPECT_NE(camera(batch[i]), camera(batch[i + 1]));
@@ -176,17 +176,17 @@ TEST_F(BatchPlanTest, TheClipsOfAnIdentityTakeItsCamerasInTurn) {
 }
 
 TEST_F(BatchPlanTest, EitherCameraComesFirstSometimes) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   std::set<int16_t> first;
-  for (int64_t step = 1; step <= 20; ++step) first.insert(camera(plan.batch(step)[0]));
+  for (int64_t step = 1; step <= 20; ++step) first.insert(camera(plan->batch(step)[0]));
   EXPECT_EQ(first.size(), 2u);
 }
 
 TEST_F(BatchPlanTest, EveryTrackletOfACameraIsDrawn) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   std::set<int32_t> drawn;
   for (int64_t step = 1; step <= 100; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) drawn.insert(clip.tracklet);
+    for (const ClipRequest& clip : plan->batch(step)) drawn.insert(clip.tracklet);
   }
   EXPECT_EQ(drawn.size(), store_->tracklets().size());
 }
@@ -196,11 +196,11 @@ TEST_F(BatchPlanTest, LabelsCountTheTrainingIdentitiesFromZero) {
   for (size_t i = 0; i < roles.size(); ++i) {
     if (store_->tracklets()[i].identity == 2) roles[i] = kRoleGallery;
   }
-  const BatchPlanner plan(*store_, roles, ClipFormat{}, options());
-  EXPECT_EQ(plan.identity_count(), kIdentities - 1);
+  const auto plan = create_batch_planner(*store_, roles, ClipFormat{}, options());
+  EXPECT_EQ(plan->identity_count(), kIdentities - 1);
   std::map<int32_t, std::set<int32_t>> identities_of_label;
   for (int64_t step = 1; step <= 50; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) {
+    for (const ClipRequest& clip : plan->batch(step)) {
       identities_of_label[clip.label].insert(identity(clip));
     }
   }
@@ -212,17 +212,17 @@ TEST_F(BatchPlanTest, LabelsCountTheTrainingIdentitiesFromZero) {
 TEST_F(BatchPlanTest, WhoDoesNotTrainIsNeverDrawn) {
   std::vector<int32_t> roles = everyone();
   roles[0] = kRoleQuery;  // one tracklet of identity 1
-  const BatchPlanner plan(*store_, roles, ClipFormat{}, options());
+  const auto plan = create_batch_planner(*store_, roles, ClipFormat{}, options());
   for (int64_t step = 1; step <= 100; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) EXPECT_NE(clip.tracklet, 0);
+    for (const ClipRequest& clip : plan->batch(step)) EXPECT_NE(clip.tracklet, 0);
   }
 }
 
 TEST_F(BatchPlanTest, CropsLieInsideTheSlackAndReachItsEnds) {
-  const BatchPlanner plan = planner();  // 64x48 to 56x40: slack 8
+  const auto plan = planner();  // 64x48 to 56x40: slack 8
   std::set<int32_t> rows, columns;
   for (int64_t step = 1; step <= 200; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) {
+    for (const ClipRequest& clip : plan->batch(step)) {
       rows.insert(clip.transform.crop_y);
       columns.insert(clip.transform.crop_x);
     }
@@ -232,18 +232,19 @@ TEST_F(BatchPlanTest, CropsLieInsideTheSlackAndReachItsEnds) {
 }
 
 TEST_F(BatchPlanTest, WithoutSlackTheCropIsTheFrame) {
-  const BatchPlanner plan(*store_, everyone(), ClipFormat{56, 40, 56, 40, false}, options());
-  for (const ClipRequest& clip : plan.batch(1)) {
+  const auto plan =
+      create_batch_planner(*store_, everyone(), ClipFormat{56, 40, 56, 40, false}, options());
+  for (const ClipRequest& clip : plan->batch(1)) {
     EXPECT_EQ(clip.transform.crop_y, 0);
     EXPECT_EQ(clip.transform.crop_x, 0);
   }
 }
 
 TEST_F(BatchPlanTest, FlipsHappenHalfOfTheTime) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   int flips = 0;
   for (int64_t step = 1; step <= 500; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) flips += clip.transform.flip ? 1 : 0;
+    for (const ClipRequest& clip : plan->batch(step)) flips += clip.transform.flip ? 1 : 0;
   }
   EXPECT_NEAR(flips / 3000.0, 0.5, 6 * std::sqrt(0.25 / 3000));
 }
@@ -251,9 +252,9 @@ TEST_F(BatchPlanTest, FlipsHappenHalfOfTheTime) {
 TEST_F(BatchPlanTest, WithoutAugmentationTheWindowIsCentralAndNeverMirrored) {
   BatchOptions plain = options();
   plain.random_crop = plain.random_flip = false;
-  const BatchPlanner plan = planner(plain);
+  const auto plan = planner(plain);
   for (int64_t step = 1; step <= 30; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) {
+    for (const ClipRequest& clip : plan->batch(step)) {
       EXPECT_EQ(clip.transform.crop_y, 4);
       EXPECT_EQ(clip.transform.crop_x, 4);
       EXPECT_FALSE(clip.transform.flip);
@@ -264,9 +265,9 @@ TEST_F(BatchPlanTest, WithoutAugmentationTheWindowIsCentralAndNeverMirrored) {
 TEST_F(BatchPlanTest, AugmentationDoesNotChangeWhichFramesAreDrawn) {
   BatchOptions plain = options();
   plain.random_crop = plain.random_flip = false;
-  const BatchPlanner with = planner(), without = planner(plain);
+  const auto with = planner(), without = planner(plain);
   for (int64_t step = 1; step <= 10; ++step) {
-    const std::vector<ClipRequest> a = with.batch(step), b = without.batch(step);
+    const std::vector<ClipRequest> a = with->batch(step), b = without->batch(step);
     for (size_t i = 0; i < a.size(); ++i) {
       EXPECT_EQ(a[i].tracklet, b[i].tracklet);
       EXPECT_EQ(a[i].frames, b[i].frames);
@@ -276,32 +277,32 @@ TEST_F(BatchPlanTest, AugmentationDoesNotChangeWhichFramesAreDrawn) {
 }
 
 TEST_F(BatchPlanTest, ABatchDoesNotDependOnTheOrderOfCalls) {
-  const BatchPlanner forward = planner(), backward = planner();
+  const auto forward = planner(), backward = planner();
   std::map<int64_t, std::string> hashes;
-  for (int64_t step = 1; step <= 12; ++step) hashes[step] = batch_hash(forward.batch(step));
+  for (int64_t step = 1; step <= 12; ++step) hashes[step] = batch_hash(forward->batch(step));
   for (int64_t step = 12; step >= 1; --step) {
-    EXPECT_EQ(batch_hash(backward.batch(step)), hashes[step]) << step;
+    EXPECT_EQ(batch_hash(backward->batch(step)), hashes[step]) << step;
   }
 }
 
 TEST_F(BatchPlanTest, AllBatchesDiffer) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   std::set<std::string> hashes;
-  for (int64_t step = 1; step <= 100; ++step) hashes.insert(batch_hash(plan.batch(step)));
+  for (int64_t step = 1; step <= 100; ++step) hashes.insert(batch_hash(plan->batch(step)));
   EXPECT_EQ(hashes.size(), 100u);
 }
 
 TEST_F(BatchPlanTest, AnotherSeedGivesOtherBatches) {
   BatchOptions other = options();
   other.seed = 2;
-  EXPECT_NE(batch_hash(planner().batch(1)), batch_hash(planner(other).batch(1)));
+  EXPECT_NE(batch_hash(planner()->batch(1)), batch_hash(planner(other)->batch(1)));
 }
 
 TEST_F(BatchPlanTest, EveryClipOfEveryStepHasItsOwnKey) {
-  const BatchPlanner plan = planner();
+  const auto plan = planner();
   std::set<uint64_t> keys;
   for (int64_t step = 1; step <= 200; ++step) {
-    for (const ClipRequest& clip : plan.batch(step)) keys.insert(clip.key);
+    for (const ClipRequest& clip : plan->batch(step)) keys.insert(clip.key);
   }
   EXPECT_EQ(keys.size(), 1200u);
 }
@@ -318,7 +319,7 @@ TEST_F(BatchPlanTest, ExactlyEnoughIdentitiesAreEnough) {
   BatchOptions all = options();
   all.identities = kIdentities;
   std::set<int32_t> seen;
-  for (const ClipRequest& clip : planner(all).batch(1)) seen.insert(identity(clip));
+  for (const ClipRequest& clip : planner(all)->batch(1)) seen.insert(identity(clip));
   EXPECT_EQ(seen.size(), size_t{kIdentities});
 }
 

@@ -23,22 +23,32 @@ class ClipLoaderTest : public testing::Test {
     store_ = std::make_unique<TrackletStore>(path());
     BatchOptions options;
     options.identities = 2, options.clips = 2, options.frames = 3;
-    planner_ = std::make_unique<BatchPlanner>(
+    planner_ = create_batch_planner(
         *store_, std::vector<int32_t>(store_->tracklets().size(), kRoleTrain), format_, options);
+  }
+  // Without the functions that read many frames at once.
+  StoredClip frame_by_frame(const StoredTracklet& tracklet,
+                            const std::vector<int32_t>& frames) const {
+    StoredClip content;
+    content.frames = static_cast<int>(frames.size());
+    content.height = 24, content.width = 16;
+    content.flow_height = 12, content.flow_width = 8;
+    for (const int32_t frame : frames) {
+      const Image image = store_->read_image(tracklet, frame);
+      content.rgb.insert(content.rgb.end(), image.rgb.begin(), image.rgb.end());
+      const std::vector<int8_t> flow = store_->read_flow(tracklet, frame);
+      content.flow.insert(content.flow.end(), flow.begin(), flow.end());
+    }
+    return content;
   }
   // The values of all clips of a step, one after the other, without the loader.
   std::vector<float> expected(int64_t step) const {
     std::vector<float> all;
     for (const ClipRequest& clip : planner_->batch(step)) {
       const StoredTracklet& tracklet = store_->tracklets()[static_cast<size_t>(clip.tracklet)];
-      StoredClip content;
-      content.flow_height = 12, content.flow_width = 8;
-      for (const int32_t frame : clip.frames) {
-        content.frames.push_back(store_->read_image(tracklet, frame));
-        content.flow.push_back(store_->read_flow(tracklet, frame));
-      }
+      const StoredClip content = frame_by_frame(tracklet, clip.frames);
       std::vector<float> values(clip.frames.size() * clip_frame_values());
-      apply_clip_transform(content, format_, clip.transform, values.data());
+      apply_clip_transform(content.view(), format_, clip.transform, values.data());
       all.insert(all.end(), values.begin(), values.end());
     }
     return all;
@@ -50,6 +60,7 @@ class ClipLoaderTest : public testing::Test {
     LoaderOptions options;
     options.first_step = first, options.last_step = last;
     options.threads = threads, options.prefetch_batches = prefetch;
+    options.transform = true;
     return options;
   }
 
@@ -196,18 +207,102 @@ TEST_F(ClipLoaderTest, ANetworkWithoutFlowReadsAnyStore) {
 
 TEST_F(ClipLoaderTest, ReadClipGivesTheAskedFramesInTheirOrder) {
   const StoredTracklet& tracklet = store_->tracklets()[2];
-  const StoredClip clip = read_clip(*store_, tracklet, {4, 0, 4}, true);
-  ASSERT_EQ(clip.frames.size(), 3u);
-  ASSERT_EQ(clip.flow.size(), 3u);
-  EXPECT_EQ(clip.frames[0].rgb, store_->read_image(tracklet, 4).rgb);
-  EXPECT_EQ(clip.frames[1].rgb, store_->read_image(tracklet, 0).rgb);
-  EXPECT_EQ(clip.flow[2], store_->read_flow(tracklet, 4));
+  const std::vector<int32_t> frames = {4, 0, 1, 2, 4};
+  const StoredClip clip = read_clip(*store_, tracklet, frames, true);
+  const StoredClip expected = frame_by_frame(tracklet, frames);
+  EXPECT_EQ(clip.frames, 5);
+  EXPECT_EQ(clip.rgb, expected.rgb);
+  EXPECT_EQ(clip.flow, expected.flow);
   EXPECT_EQ(clip.flow_height, 12);
   EXPECT_EQ(clip.flow_width, 8);
 }
 
 TEST_F(ClipLoaderTest, ReadClipLeavesOutFlowThatIsNotAskedFor) {
   EXPECT_TRUE(read_clip(*store_, store_->tracklets()[2], {1}, false).flow.empty());
+}
+
+TEST_F(ClipLoaderTest, ABatchHoldsTheStoredBytesOfItsShare) {
+  LoaderOptions options = steps(1, 3, 2);
+  options.rank = 1, options.size = 2;
+  ClipLoader loader(*store_, *planner_, format_, options);
+  for (int64_t step = 1; step <= 3; ++step) {
+    const LoadedBatch batch = loader.next();
+    ASSERT_EQ(batch.share.end - batch.share.begin, 2);
+    for (int64_t clip = 0; clip < 2; ++clip) {
+      const ClipRequest& request = batch.global[static_cast<size_t>(batch.share.begin + clip)];
+      const StoredClip expected = frame_by_frame(
+          store_->tracklets()[static_cast<size_t>(request.tracklet)], request.frames);
+      const ClipView view = batch.clip(clip);
+      EXPECT_EQ(std::vector<uint8_t>(view.rgb, view.rgb + expected.rgb.size()), expected.rgb);
+      EXPECT_EQ(std::vector<int8_t>(view.flow, view.flow + expected.flow.size()), expected.flow);
+    }
+  }
+}
+
+TEST_F(ClipLoaderTest, ValuesAreMadeOnlyWhenAskedFor) {
+  LoaderOptions options = steps(1, 1);
+  options.transform = false;
+  const LoadedBatch batch = ClipLoader(*store_, *planner_, format_, options).next();
+  EXPECT_TRUE(batch.values.empty());
+  EXPECT_EQ(batch.rgb.size(), size_t{4 * 3 * 24 * 16 * 3});
+  EXPECT_EQ(batch.flow.size(), size_t{4 * 3 * 12 * 8 * 2});
+}
+
+TEST_F(ClipLoaderTest, RecycledMemoryHoldsTheNextBatchesContentOnly) {
+  ClipLoader loader(*store_, *planner_, format_, steps(1, 12, 3, 3));
+  for (int64_t step = 1; step <= 12; ++step) {
+    LoadedBatch batch = loader.next();
+    EXPECT_EQ(batch.values, expected(step)) << step;
+    EXPECT_EQ(batch.rgb.size(), size_t{4 * 3 * 24 * 16 * 3});
+    std::fill(batch.rgb.begin(), batch.rgb.end(), uint8_t{77});
+    std::fill(batch.values.begin(), batch.values.end(), -1e9f);
+    if (step % 3 != 0) loader.recycle(std::move(batch));
+  }
+}
+
+TEST_F(ClipLoaderTest, AClipBeyondTheShareBreaksARequirement) {
+  const LoadedBatch batch = ClipLoader(*store_, *planner_, format_, steps(1, 1)).next();
+  EXPECT_THROW(batch.clip(4), common::RequirementError);
+  EXPECT_THROW(batch.clip(-1), common::RequirementError);
+}
+
+TEST_F(ClipLoaderTest, AFormatWithJointsNeedsAStoreWithJoints) {
+  ClipFormat format = format_;
+  format.joints = true;
+  const std::string text = failure_text<common::InputError>(
+      [&] { ClipLoader(*store_, *planner_, format, steps(1, 1)); });
+  EXPECT_TRUE(contains(text, path().string())) << text;
+  EXPECT_TRUE(contains(text, "joints")) << text;
+}
+
+TEST_F(ClipLoaderTest, JointsComeAsStoredAndInTheWindow) {
+  FakeDataset dataset = two_camera_dataset(4, 5);
+  dataset.give_joints();
+  build_store(dataset, directory_ / "joints");
+  const TrackletStore store(directory_ / "joints");
+  ClipFormat format = format_;
+  format.joints = true;
+  ClipLoader loader(store, *planner_, format, steps(1, 2, 2));
+  for (int64_t step = 1; step <= 2; ++step) {
+    const LoadedBatch batch = loader.next();
+    for (size_t clip = 0; clip < 4; ++clip) {
+      const ClipRequest& request = batch.global[clip];
+      for (size_t frame = 0; frame < 3; ++frame) {
+        for (int number = 0; number < kJointCount; ++number) {
+          const Joint expected_joint =
+              dataset.joint(static_cast<size_t>(request.tracklet), request.frames[frame], number);
+          const size_t place = (clip * 3 + frame) * kJointCount + static_cast<size_t>(number);
+          EXPECT_EQ(batch.joints[place].x, expected_joint.x);
+          EXPECT_EQ(batch.joints[place].y, expected_joint.y);
+          const auto& window =
+              batch.joints_in_window[(clip * 3 + frame) * kJointCount +
+                                     static_cast<size_t>(
+                                         request.transform.flip ? mirrored_joint(number) : number)];
+          EXPECT_FLOAT_EQ(window.y, expected_joint.y - request.transform.crop_y);
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ class NaiveTransform {
 
   std::vector<double> result() const {
     std::vector<double> values;
-    for (size_t frame = 0; frame < clip_.frames.size(); ++frame) {
+    for (size_t frame = 0; frame < static_cast<size_t>(clip_.frames); ++frame) {
       std::vector<double> window;
       for (int channel = 0; channel < format_.channels(); ++channel) {
         append_window(standardised(plane(frame, channel)), channel, window);
@@ -35,13 +35,13 @@ class NaiveTransform {
  private:
   using Plane = std::vector<double>;
 
-  double colour(const Image& image, int y, int x, int channel) const {
-    const int cell = image.height / format_.resize_height;
+  double colour(size_t frame, int y, int x, int channel) const {
+    const int cell = clip_.height / format_.resize_height;
+    const uint8_t* rgb = &clip_.rgb[frame * clip_.height * clip_.width * 3];
     double sum = 0;
     for (int j = 0; j < cell; ++j) {
       for (int i = 0; i < cell; ++i) {
-        sum += image.rgb[(static_cast<size_t>(y * cell + j) * image.width + x * cell + i) * 3 +
-                         channel];
+        sum += rgb[(static_cast<size_t>(y * cell + j) * clip_.width + x * cell + i) * 3 + channel];
       }
     }
     return std::floor(sum / (cell * cell) + 0.5);
@@ -51,10 +51,10 @@ class NaiveTransform {
     double sum = 0;
     for (int j = 0; j < cell; ++j) {
       for (int i = 0; i < cell; ++i) {
-        sum +=
-            clip_.flow[frame]
-                      [(static_cast<size_t>(y * cell + j) * clip_.flow_width + x * cell + i) * 2 +
-                       component];
+        sum += clip_.flow[((frame * clip_.flow_height + y * cell + j) * clip_.flow_width +
+                           static_cast<size_t>(x) * cell + i) *
+                              2 +
+                          component];
       }
     }
     return sum / (cell * cell) * 20 / 127;
@@ -67,9 +67,8 @@ class NaiveTransform {
           values.push_back(flow(frame, y, x, channel - 3));
           continue;
         }
-        const Image& image = clip_.frames[frame];
-        const double r = colour(image, y, x, 0) / 255, g = colour(image, y, x, 1) / 255,
-                     b = colour(image, y, x, 2) / 255;
+        const double r = colour(frame, y, x, 0) / 255, g = colour(frame, y, x, 1) / 255,
+                     b = colour(frame, y, x, 2) / 255;
         const double yuv[3] = {0.299 * r + 0.587 * g + 0.114 * b,
                                -0.14713 * r - 0.28886 * g + 0.436 * b,
                                0.615 * r - 0.51499 * g - 0.10001 * b};
@@ -110,17 +109,18 @@ constexpr int kFrames = 3, kHeight = 16, kWidth = 12;
 StoredClip noisy_clip(int frame_cell, int flow_cell) {
   common::KeyedRandom random(99);
   StoredClip clip;
+  clip.frames = kFrames;
+  clip.height = kHeight * frame_cell;
+  clip.width = kWidth * frame_cell;
   clip.flow_height = kHeight * flow_cell;
   clip.flow_width = kWidth * flow_cell;
   for (int frame = 0; frame < kFrames; ++frame) {
     Image image = waves(kHeight * frame_cell, kWidth * frame_cell, 4, frame);
     for (uint8_t& value : image.rgb) value = static_cast<uint8_t>(value - 30 + random.below(60));
-    clip.frames.push_back(image);
-    std::vector<int8_t> flow;
+    clip.rgb.insert(clip.rgb.end(), image.rgb.begin(), image.rgb.end());
     for (int i = 0; i < clip.flow_height * clip.flow_width * 2; ++i) {
-      flow.push_back(static_cast<int8_t>(static_cast<int>(random.below(255)) - 127));
+      clip.flow.push_back(static_cast<int8_t>(static_cast<int>(random.below(255)) - 127));
     }
-    clip.flow.push_back(flow);
   }
   return clip;
 }
@@ -130,9 +130,9 @@ ClipFormat whole_format() { return {kHeight, kWidth, kHeight, kWidth, true}; }
 
 std::vector<float> transformed(const StoredClip& clip, const ClipFormat& format,
                                const ClipTransform& transform) {
-  std::vector<float> values(clip.frames.size() * static_cast<size_t>(format.channels()) *
+  std::vector<float> values(static_cast<size_t>(clip.frames) * format.channels() *
                             format.crop_height * format.crop_width);
-  apply_clip_transform(clip, format, transform, values.data());
+  apply_clip_transform(clip.view(), format, transform, values.data());
   return values;
 }
 
@@ -242,7 +242,7 @@ TEST(ClipTransformTest, TheWindowLiesWhereTheCropSays) {
 
 TEST(ClipTransformTest, AChannelWithoutVarianceBecomesZero) {
   StoredClip clip = noisy_clip(1, 1);
-  clip.flow[0].assign(clip.flow[0].size(), 0);
+  std::fill_n(clip.flow.begin(), kHeight * kWidth * 2, int8_t{0});
   const std::vector<float> values = transformed(clip, whole_format(), {0, 0, false});
   for (int channel = 3; channel < 5; ++channel) {
     for (int y = 0; y < kHeight; ++y) {
@@ -253,18 +253,17 @@ TEST(ClipTransformTest, AChannelWithoutVarianceBecomesZero) {
 
 TEST(ClipTransformTest, AConstantClipBecomesZeroEverywhere) {
   StoredClip clip;
-  clip.flow_height = kHeight, clip.flow_width = kWidth;
-  Image image{kHeight, kWidth, {}};
-  for (int i = 0; i < kHeight * kWidth; ++i) image.rgb.insert(image.rgb.end(), {201, 77, 33});
-  clip.frames.push_back(image);
-  clip.flow.emplace_back(kHeight * kWidth * 2, int8_t{-45});
+  clip.frames = 1, clip.height = clip.flow_height = kHeight, clip.width = clip.flow_width = kWidth;
+  for (int i = 0; i < kHeight * kWidth; ++i) clip.rgb.insert(clip.rgb.end(), {201, 77, 33});
+  clip.flow.assign(kHeight * kWidth * 2, int8_t{-45});
   for (const float value : transformed(clip, small_format(), {1, 1, true})) EXPECT_EQ(value, 0.0f);
 }
 
 TEST(ClipTransformTest, FramesDoNotInfluenceEachOther) {
   StoredClip clip = noisy_clip(1, 1);
   const std::vector<float> before = transformed(clip, small_format(), {1, 1, false});
-  clip.frames[0] = waves(kHeight, kWidth, 9, 9);
+  const Image other = waves(kHeight, kWidth, 9, 9);
+  std::copy(other.rgb.begin(), other.rgb.end(), clip.rgb.begin());
   const std::vector<float> after = transformed(clip, small_format(), {1, 1, false});
   const size_t frame = before.size() / kFrames;
   EXPECT_FALSE(

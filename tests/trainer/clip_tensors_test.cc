@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "common/error.h"
+#include "models/model_catalog.h"
 
 namespace muster::trainer {
 namespace {
@@ -94,6 +95,20 @@ TEST(ClipTensorsTest, TheFormatIsWhatTheNetworkAsksFor) {
   EXPECT_EQ(format.crop_height, 56);
   EXPECT_EQ(format.crop_width, 40);
   EXPECT_TRUE(format.flow);
+  EXPECT_FALSE(format.divide_by_root_of_deviation);
+  EXPECT_FALSE(format.vertical_flow_first);
+}
+
+TEST(ClipTensorsTest, QuirksOfANetworksSettingsReachTheFormat) {
+  for (const bool root : {false, true}) {
+    proto::Model settings;
+    settings.mutable_stsrn()->set_divide_by_root_of_deviation(root);
+    settings.mutable_stsrn()->set_vertical_flow_first(!root);
+    const auto model = models::model_entry(settings).create(settings, 0, 0);
+    const datastore::ClipFormat format = clip_format(model->input_format());
+    EXPECT_EQ(format.divide_by_root_of_deviation, root);
+    EXPECT_EQ(format.vertical_flow_first, !root);
+  }
 }
 
 }  // namespace

@@ -104,8 +104,8 @@ TEST_F(FeatureExtractionTest, FeaturesAreTheNetworksOfTheCentreOfAllFrames) {
   centre.crop_x = 4;
   const datastore::ClipFormat format;
   std::vector<float> values(frames.size() * 5 * 56 * 40);
-  datastore::apply_clip_transform(datastore::read_clip(store, tracklet, frames, true), format,
-                                  centre, values.data());
+  datastore::apply_clip_transform(datastore::read_clip(store, tracklet, frames, true).view(),
+                                  format, centre, values.data());
   models::NamedTensors weights;
   const FinishedRun run = read_finished_run(*shared_ / "run");
   for (const auto& item : models::read_safetensors(run.weights).tensors) weights.push_back(item);
@@ -123,6 +123,37 @@ TEST_F(FeatureExtractionTest, OnlyTheFirstFramesAreTaken) {
   all.extraction.set_max_frames(6);
   EXPECT_NE(extracted(one).values, extracted(all).values);
   EXPECT_EQ(extracted(request()).values, extracted(all).values);
+}
+
+TEST_F(FeatureExtractionTest, TheSettingsSayWhichFramesOfALongTrackletAreTaken) {
+  std::map<proto::TestFrames, FeatureTable> tables;
+  for (const proto::TestFrames frames :
+       {proto::FIRST_FRAMES, proto::LAST_FRAMES, proto::GALLERY_LAST_FRAMES}) {
+    ExtractionRequest one = request();
+    one.extraction.set_max_frames(1);
+    one.extraction.set_frames(frames);
+    tables[frames] = extracted(one);
+  }
+  const FeatureTable& first = tables[proto::FIRST_FRAMES];
+  const FeatureTable& last = tables[proto::LAST_FRAMES];
+  EXPECT_NE(first.values, last.values);
+  // Row by row: queries as with the first frames, the others as with the last.
+  const FeatureTable& mixed = tables[proto::GALLERY_LAST_FRAMES];
+  const size_t row_values = mixed.values.size() / static_cast<size_t>(mixed.rows);
+  for (size_t row = 0; row < static_cast<size_t>(mixed.rows); ++row) {
+    const FeatureTable& expected = (mixed.role[row] & kRoleQuery) != 0 ? first : last;
+    for (size_t i = row * row_values; i < (row + 1) * row_values; ++i) {
+      ASSERT_EQ(mixed.values[i], expected.values[i]) << row;
+    }
+  }
+}
+
+TEST_F(FeatureExtractionTest, OccludedDataGivesOtherFeaturesTheSameEachTime) {
+  ExtractionRequest polluted = request();
+  polluted.run.experiment.mutable_data()->mutable_occlusion()->set_size(6);
+  const FeatureTable once = extracted(polluted);
+  EXPECT_NE(once.values, extracted(request()).values);
+  EXPECT_EQ(once.values, extracted(polluted).values);
 }
 
 TEST_F(FeatureExtractionTest, ThreadsChangeNothing) {

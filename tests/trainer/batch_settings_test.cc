@@ -1,0 +1,77 @@
+#include "trainer/batch_settings.h"
+
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "tests/common/support.h"
+
+namespace muster::trainer {
+namespace {
+
+using common::contains;
+using common::failure_text;
+using common::InputError;
+
+std::string refusal(const proto::Experiment& experiment) {
+  return failure_text<InputError>([&] { batch_options(experiment); });
+}
+
+TEST(BatchSettingsTest, DefaultsAreTheIdentityBalancedSampler) {
+  const datastore::BatchOptions options = batch_options({});
+  EXPECT_EQ(options.sampler, datastore::Sampler::kIdentities);
+  EXPECT_EQ(options.identities, 8);
+  EXPECT_EQ(options.clips, 2);
+  EXPECT_EQ(options.frames, 16);
+  EXPECT_EQ(options.frame_choice, datastore::FrameChoice::kConsecutive);
+  EXPECT_EQ(options.short_tracklet, datastore::ShortTracklet::kStartOver);
+  EXPECT_EQ(options.occlusion.size, 0);
+}
+
+TEST(BatchSettingsTest, EverySettingArrives) {
+  proto::Experiment experiment;
+  experiment.mutable_data()->mutable_occlusion()->set_size(25);
+  experiment.mutable_data()->mutable_occlusion()->set_seed(9);
+  experiment.mutable_training()->set_seed(4);
+  proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
+  batch.set_sampler(proto::PAIRS);
+  batch.set_size(3);
+  batch.set_frames(7);
+  batch.set_frame_choice(proto::EVENLY_SPACED);
+  batch.set_short_tracklet(proto::LEAVE_OUT);
+  const datastore::BatchOptions options = batch_options(experiment);
+  EXPECT_EQ(options.seed, 4u);
+  EXPECT_EQ(options.sampler, datastore::Sampler::kPairs);
+  EXPECT_EQ(options.size, 3);
+  EXPECT_EQ(options.frames, 7);
+  EXPECT_EQ(options.frame_choice, datastore::FrameChoice::kEvenlySpaced);
+  EXPECT_EQ(options.short_tracklet, datastore::ShortTracklet::kLeaveOut);
+  EXPECT_EQ(options.occlusion.size, 25);
+  EXPECT_EQ(options.occlusion.seed, 9u);
+}
+
+TEST(BatchSettingsTest, FieldsOfAnotherSamplerAreRefused) {
+  proto::Experiment experiment;
+  proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
+  batch.set_size(3);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.size")) << refusal(experiment);
+  batch.set_sampler(proto::TRIPLETS);
+  EXPECT_NO_THROW(batch_options(experiment));
+  batch.set_clips(2);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.clips")) << refusal(experiment);
+  batch.clear_clips();
+  batch.set_identities(4);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.identities")) << refusal(experiment);
+}
+
+TEST(BatchSettingsTest, SizesOutOfRangeAreRefused) {
+  proto::Experiment experiment;
+  experiment.mutable_training()->mutable_batch()->set_sampler(proto::TRACKLETS);
+  experiment.mutable_training()->mutable_batch()->set_size(0);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.size"));
+  experiment.mutable_training()->mutable_batch()->set_size(1);
+  experiment.mutable_data()->mutable_occlusion()->set_size(-1);
+  EXPECT_TRUE(contains(refusal(experiment), "data.occlusion.size"));
+}
+
+}  // namespace
+}  // namespace muster::trainer
