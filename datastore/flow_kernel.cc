@@ -2,6 +2,10 @@
 // equal on every processor, the second lets square roots be taken several at a time.
 #include "datastore/flow_kernel.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -63,13 +67,65 @@ MUSTER_INLINED void repeat_row_ends(T* row, int width) {
 
 // 0.299 R + 0.587 G + 0.114 B to the nearest level. The quotient by 1000 is exact: first by 8, then
 // by 125 as a product that fits 32 bits and whose error stays under 1/125.
-MUSTER_INLINED void grey_row_of(const uint8_t* __restrict rgb, int width, int16_t* __restrict row) {
+void grey_row_baseline(const uint8_t* __restrict rgb, int width, int16_t* __restrict row) {
   for (int x = 0; x < width; ++x) {
     const uint32_t thousandths =
         299u * rgb[3 * x] + 587u * rgb[3 * x + 1] + 114u * rgb[3 * x + 2] + 500u;
     row[x] = int16_t(((thousandths >> 3) * 134218u) >> 24);
   }
 }
+
+using GreyRow = void (*)(const uint8_t* rgb, int width, int16_t* row);
+
+#if defined(__x86_64__)
+// The same, 16 pixels at a time.
+__attribute__((target("avx2"))) void grey_row_avx2(const uint8_t* rgb, int width, int16_t* row) {
+  const auto channel = [&](__m128i a, __m128i b, __m128i c, const int8_t(&from)[3][16])
+      __attribute__((target("avx2"))) {
+    const auto picked = [&](__m128i bytes, int part) __attribute__((target("avx2"))) {
+      return _mm_shuffle_epi8(bytes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(from[part])));
+    };
+    return _mm256_cvtepu8_epi16(
+        _mm_or_si128(picked(a, 0), _mm_or_si128(picked(b, 1), picked(c, 2))));
+  };
+  // Where a channel's bytes lie in three blocks of 16; -1 gives 0.
+  static constexpr int8_t kRed[3][16] = {
+      {0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+      {-1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14, -1, -1, -1, -1, -1},
+      {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 7, 10, 13}};
+  static constexpr int8_t kGreen[3][16] = {
+      {1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+      {-1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1},
+      {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14}};
+  static constexpr int8_t kBlue[3][16] = {
+      {2, 5, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+      {-1, -1, -1, -1, -1, 1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1},
+      {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15}};
+  const __m256i red_green = _mm256_set1_epi32((587 << 16) | 299);
+  const __m256i blue_rounding = _mm256_set1_epi32((500 << 16) | 114);
+  const __m256i ones = _mm256_set1_epi16(1), reciprocal = _mm256_set1_epi32(134218);
+  const auto levels = [&](__m256i pairs_red_green, __m256i pairs_blue_one)
+      __attribute__((target("avx2"))) {
+    const __m256i thousandths = _mm256_add_epi32(_mm256_madd_epi16(pairs_red_green, red_green),
+                                                 _mm256_madd_epi16(pairs_blue_one, blue_rounding));
+    return _mm256_srli_epi32(_mm256_mullo_epi32(_mm256_srli_epi32(thousandths, 3), reciprocal), 24);
+  };
+  int x = 0;
+  for (; x + 16 <= width; x += 16) {
+    const auto* block = reinterpret_cast<const __m128i*>(rgb + 3 * x);
+    const __m128i a = _mm_loadu_si128(block), b = _mm_loadu_si128(block + 1),
+                  c = _mm_loadu_si128(block + 2);
+    const __m256i red = channel(a, b, c, kRed), green = channel(a, b, c, kGreen),
+                  blue = channel(a, b, c, kBlue);
+    const __m256i low =
+        levels(_mm256_unpacklo_epi16(red, green), _mm256_unpacklo_epi16(blue, ones));
+    const __m256i high =
+        levels(_mm256_unpackhi_epi16(red, green), _mm256_unpackhi_epi16(blue, ones));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + x), _mm256_packus_epi32(low, high));
+  }
+  grey_row_baseline(rgb + 3 * x, width - x, row + x);
+}
+#endif
 
 // Convolution turns the kernel round, so these are derivatives towards larger x and y, times 12.
 MUSTER_INLINED int16_t derivative(int before2, int before1, int after1, int after2) {
@@ -91,6 +147,7 @@ MUSTER_INLINED void products_of_row(Scratch& s, int y) {
   int16_t* __restrict gradient_x = s.gradients.data();
   int16_t* __restrict gradient_y = gradient_x + s.width;
   int16_t* __restrict gradient_t = gradient_y + s.width;
+#pragma GCC ivdep
   for (int x = 0; x < s.width; ++x) {
     gradient_x[x] = derivative(here[x - 2], here[x - 1], here[x + 1], here[x + 2]);
     gradient_y[x] = derivative(above2[x], above1[x], below1[x], below2[x]);
@@ -125,38 +182,59 @@ MUSTER_INLINED void smooth_row(Scratch& s, int product, int y) {
   }
 }
 
+// A pixel where only the larger eigenvalue reaches the threshold moves along its eigenvector, on
+// which (A - smaller I) / (larger - smaller) projects; where neither does, not at all.
+inline void solve_unsolvable(double xx, double xy, double yy, double xt, double yt,
+                             double threshold, float* vector) {
+  const double mean = 0.5 * (xx + yy), half_difference = 0.5 * (xx - yy);
+  const double radius = std::sqrt(half_difference * half_difference + xy * xy);
+  const double larger = mean + radius, smaller = mean - radius;
+  vector[0] = vector[1] = 0;
+  if (larger < threshold || radius == 0) return;
+  const double scale = -12.0 / (2 * radius * larger);
+  vector[0] = static_cast<float>(((xx - smaller) * xt + xy * yt) * scale);
+  vector[1] = static_cast<float>((xy * xt + (yy - smaller) * yt) * scale);
+}
+
 // The 2x2 systems of one row. Sums carry 12 * 12 * 256 (xx, xy, yy) and 12 * 256 (xt, yt); the
-// quotient of the two is the 12 below. Without branches, so that it runs several pixels at a time.
-MUSTER_INLINED void solve_row(const Scratch& s, double threshold, float* __restrict vectors) {
+// quotient of the two is the 12 below. The smaller eigenvalue is mean - radius; whether it reaches
+// the threshold is asked without a square root. Numerators and determinant are double, because
+// they are small differences of large products; their quotient is float.
+MUSTER_INLINED void solve_row(Scratch& s, double threshold, float* __restrict vectors) {
   const int32_t* __restrict sum_xx = s.smoothed.data();
   const int32_t* __restrict sum_xy = sum_xx + s.width;
   const int32_t* __restrict sum_yy = sum_xy + s.width;
   const int32_t* __restrict sum_xt = sum_yy + s.width;
   const int32_t* __restrict sum_yt = sum_xt + s.width;
+  int32_t unsolvable = 0;
   for (int x = 0; x < s.width; ++x) {
     const double xx = sum_xx[x], xy = sum_xy[x], yy = sum_yy[x], xt = sum_xt[x], yt = sum_yt[x];
-    const double mean = 0.5 * (xx + yy), half_difference = 0.5 * (xx - yy);
-    const double radius = std::sqrt(half_difference * half_difference + xy * xy);
-    const double larger = mean + radius, smaller = mean - radius;
-    const bool solvable = smaller >= threshold, normal = larger >= threshold;
-    // Normal flow: (A - smaller I) / (larger - smaller) projects on the larger one's eigenvector.
-    const double horizontal = solvable ? yy * xt - xy * yt : (xx - smaller) * xt + xy * yt;
-    const double vertical = solvable ? xx * yt - xy * xt : xy * xt + (yy - smaller) * yt;
-    const double divisor = solvable ? xx * yy - xy * xy : 2 * radius * larger;
-    const double scale = normal && divisor > 0 ? -12.0 / divisor : 0.0;
-    vectors[2 * x] = static_cast<float>(horizontal * scale);
-    vectors[2 * x + 1] = static_cast<float>(vertical * scale);
+    const double half_difference = 0.5 * (xx - yy), above = 0.5 * (xx + yy) - threshold;
+    const bool solvable =
+        (above >= 0) & (above * above >= half_difference * half_difference + xy * xy);
+    const float scale = solvable ? -12.0f / static_cast<float>(xx * yy - xy * xy) : 0.0f;
+    vectors[2 * x] = static_cast<float>(yy * xt - xy * yt) * scale;
+    vectors[2 * x + 1] = static_cast<float>(xx * yt - xy * xt) * scale;
+    unsolvable += scale == 0.0f ? 1 : 0;
+  }
+  if (unsolvable == 0) return;
+  for (int x = 0; x < s.width; ++x) {
+    const double half_difference = 0.5 * (double(sum_xx[x]) - sum_yy[x]);
+    const double above = 0.5 * (double(sum_xx[x]) + sum_yy[x]) - threshold;
+    const double xy = sum_xy[x];
+    if (above >= 0 && above * above >= half_difference * half_difference + xy * xy) continue;
+    solve_unsolvable(sum_xx[x], xy, sum_yy[x], sum_xt[x], sum_yt[x], threshold, vectors + 2 * x);
   }
 }
 
 // Row by row, so that what is worked on stays in the first cache.
 MUSTER_INLINED void run(const uint8_t* previous_rgb, const uint8_t* current_rgb, int height,
-                        int width, double noise_threshold, float* vectors) {
+                        int width, double noise_threshold, GreyRow grey_row, float* vectors) {
   Scratch s(height, width);
   for (int y = 0; y < height; ++y) {
     const size_t offset = size_t(y) * width * 3;
-    grey_row_of(previous_rgb + offset, width, s.grey_row(s.previous, y));
-    grey_row_of(current_rgb + offset, width, s.grey_row(s.current, y));
+    grey_row(previous_rgb + offset, width, s.grey_row(s.previous, y));
+    grey_row(current_rgb + offset, width, s.grey_row(s.current, y));
     repeat_row_ends(s.grey_row(s.current, y), width);
   }
   int ready = 0;  // rows of products
@@ -169,7 +247,7 @@ MUSTER_INLINED void run(const uint8_t* previous_rgb, const uint8_t* current_rgb,
 
 void run_baseline(const uint8_t* previous_rgb, const uint8_t* current_rgb, int height, int width,
                   double noise_threshold, float* vectors) {
-  run(previous_rgb, current_rgb, height, width, noise_threshold, vectors);
+  run(previous_rgb, current_rgb, height, width, noise_threshold, grey_row_baseline, vectors);
 }
 
 #if defined(__x86_64__)
@@ -177,7 +255,7 @@ void run_baseline(const uint8_t* previous_rgb, const uint8_t* current_rgb, int h
 __attribute__((target("avx2"))) void run_avx2(const uint8_t* previous_rgb,
                                               const uint8_t* current_rgb, int height, int width,
                                               double noise_threshold, float* vectors) {
-  run(previous_rgb, current_rgb, height, width, noise_threshold, vectors);
+  run(previous_rgb, current_rgb, height, width, noise_threshold, grey_row_avx2, vectors);
 }
 #endif
 

@@ -15,7 +15,7 @@ struct FlowKernel {
 };
 
 // Those that this processor can run, the fastest first, the baseline last. All give the same bytes:
-// sums are whole numbers, and the solution is double without fused multiplications.
+// sums are whole numbers, and the solution has no fused multiplications.
 const std::vector<FlowKernel>& flow_kernels();
 
 }  // namespace muster::datastore

@@ -27,7 +27,7 @@ using common::InputError;
 namespace {
 
 // Raised together with results: another number means other bytes for the same input.
-constexpr int kIngestVersion = 2;
+constexpr int kIngestVersion = 3;
 
 FrameGeometry geometry_of(const IngestOptions& options, bool has_joints) {
   FrameGeometry geometry;

@@ -138,9 +138,8 @@ std::vector<fs::path> sorted_folders(const fs::path& directory) {
 std::vector<std::string> sorted_pictures(const fs::path& directory) {
   std::vector<std::string> names;
   for_each_entry(directory, [&](const fs::directory_entry& entry) {
-    std::error_code ignored;
     const std::string name = entry.path().filename().string();
-    if (is_picture_name(name) && !entry.is_directory(ignored)) names.push_back(name);
+    if (is_picture_name(name)) names.push_back(name);
   });
   std::sort(names.begin(), names.end());
   return names;

@@ -1,11 +1,6 @@
 #include "datastore/shard_payload.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <mutex>
-#include <utility>
 
 #include "common/error.h"
 
@@ -25,23 +20,7 @@ ShardPayload::ShardPayload(const Hdf5Handle& file, const std::string& name, size
   }
   for (size_t axis = 1; axis < shape_.size(); ++axis) row_bytes_ *= shape_[axis];
   offset_ = H5Dget_offset(dataset_.get());
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw common::system_call_error(path, "open", errno);
-}
-
-ShardPayload::~ShardPayload() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-ShardPayload& ShardPayload::operator=(ShardPayload&& other) noexcept {
-  dataset_ = std::move(other.dataset_);
-  type_ = std::move(other.type_);
-  path_ = std::move(other.path_);
-  shape_ = std::move(other.shape_);
-  row_bytes_ = other.row_bytes_;
-  offset_ = other.offset_;
-  std::swap(descriptor_, other.descriptor_);
-  return *this;
+  if (is_contiguous()) file_ = MappedFile(path);
 }
 
 void ShardPayload::read(uint64_t first_row, uint64_t rows, void* target) const {
@@ -52,16 +31,7 @@ void ShardPayload::read(uint64_t first_row, uint64_t rows, void* target) const {
     read_rows(dataset_, type_.get(), first_row, rows, target, path_);
     return;
   }
-  const uint64_t bytes = rows * row_bytes_;
-  const uint64_t offset = offset_ + first_row * row_bytes_;
-  for (uint64_t done = 0; done < bytes;) {
-    const ssize_t count = ::pread(descriptor_, static_cast<char*>(target) + done, bytes - done,
-                                  static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw common::system_call_error(path_, "pread", errno);
-    if (count == 0) throw common::SystemError(path_, "is shorter than its header says");
-    done += static_cast<uint64_t>(count);
-  }
+  file_.read(offset_ + first_row * row_bytes_, rows * row_bytes_, target);
 }
 
 }  // namespace muster::datastore

@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "datastore/hdf5_handle.h"
+#include "datastore/mapped_file.h"
 
 namespace muster::datastore {
 
-// Contiguous rows come by pread, without HDF5's global lock. The rows of a repacked copy (chunked,
-// filtered) come through HDF5, one reader at a time. read() may be called from several threads.
+// Contiguous rows come from the mapped file, without HDF5's global lock. The rows of a repacked
+// copy (chunked, filtered) come through HDF5, one reader at a time. read() may be called from
+// several threads.
 class ShardPayload {
  public:
   ShardPayload() = default;
@@ -18,9 +20,6 @@ class ShardPayload {
   // have `element_bytes`.
   ShardPayload(const Hdf5Handle& file, const std::string& name, size_t element_bytes,
                const std::string& path);
-  ~ShardPayload();
-  ShardPayload(ShardPayload&& other) noexcept { *this = std::move(other); }
-  ShardPayload& operator=(ShardPayload&& other) noexcept;
   uint64_t rows() const { return shape_.empty() ? 0 : shape_[0]; }
   uint64_t row_bytes() const { return row_bytes_; }
   const std::vector<hsize_t>& shape() const { return shape_; }
@@ -36,7 +35,7 @@ class ShardPayload {
   std::vector<hsize_t> shape_;
   uint64_t row_bytes_ = 0;
   haddr_t offset_ = HADDR_UNDEF;
-  int descriptor_ = -1;
+  MappedFile file_;
 };
 
 }  // namespace muster::datastore

@@ -9,7 +9,7 @@ import unittest
 import h5py
 import numpy
 
-from support import LONG, MUSTER, SmallStoreTest, muster, muster_json
+from support import LONG, MUSTER, SmallStoreTest, muster, muster_json, progress_of
 
 
 class StoreTest(SmallStoreTest):
@@ -137,8 +137,7 @@ class StoreTest(SmallStoreTest):
         quiet = self.train("plain").stderr
         told = muster("train", "--spec", self.spec(), "--store", f"small={repacked}", "--run",
                       self.directory / "packed").stderr
-        losses = [[line["loss"] for line in
-                   map(json.loads, (self.directory / run / "progress.jsonl").open())]
+        losses = [[line["loss"] for line in progress_of(self.directory / run)]
                   for run in ("plain", "packed")]
         self.assertEqual(losses[0], losses[1])
         self.assertNotIn("repacked", quiet)
