@@ -6,20 +6,18 @@
 #include <cstdio>
 
 #include "benchmarks/store/interleaved.h"
+#include "benchmarks/store/mars_scale.h"
 #include "benchmarks/store/scratch.h"
 #include "benchmarks/store/store_rows.h"
 #include "common/error.h"
 #include "common/progress_sink.h"
+#include "datastore/dataset_catalog.h"
 #include "datastore/ingest.h"
 
 namespace muster::benchmarks {
 namespace fs = std::filesystem;
 
 namespace {
-
-// MARS: 8,298 + 12,180 tracklets, 509,914 + 681,089 frames.
-constexpr int kTracklets = 20478;
-constexpr int64_t kFrames = 1191003;
 
 // Opens and ingests in a process of its own, whose peak memory is then known. Returns bytes.
 double peak_bytes_of_ingest(const fs::path& input, const fs::path& store) {
@@ -36,7 +34,10 @@ double peak_bytes_of_ingest(const fs::path& input, const fs::path& store) {
       options.shard_bytes = uint64_t{32} << 20;
       options.jobs = usable_cores();
       common::SilentProgress progress;
-      datastore::ingest(*open_jpeg_dataset(input), store, options, progress);
+      const auto dataset = datastore::open_mars(input, datastore::DatasetOptions{}, progress);
+      const auto result = datastore::ingest(*dataset, store, options, progress);
+      MUSTER_REQUIRE(result.manifest.tracklets, ==, kMarsTracklets);
+      MUSTER_REQUIRE(result.manifest.frames, ==, kMarsFrames);
       status = 0;
     } catch (const std::exception& failure) {
       std::fprintf(stderr, "%s\n", failure.what());
@@ -56,13 +57,7 @@ double peak_bytes_of_ingest(const fs::path& input, const fs::path& store) {
 
 std::vector<TableRow> mars_memory_rows(const fs::path& directory) {
   const ScratchDirectory scratch(directory);
-  DatasetSize size;
-  size.persons = kTracklets / 2;
-  size.frames = kFrames;
-  size.height = 24;
-  size.width = 12;
-  size.different_files = 4000;  // a file system may end at 65,000 links to one
-  write_jpeg_dataset(scratch.path() / "dataset", size);
+  write_mars_scale_dataset(scratch.path() / "dataset");
   double peak = 0;
   const double seconds = seconds_of(
       [&] { peak = peak_bytes_of_ingest(scratch.path() / "dataset", scratch.path() / "store"); });

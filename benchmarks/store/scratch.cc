@@ -58,17 +58,26 @@ std::string numbered(const char* format, int64_t number) {
 
 }  // namespace
 
-void write_jpeg_dataset(const fs::path& root, const DatasetSize& size) {
-  const fs::path originals = root / "originals";
+LinkedPictures::LinkedPictures(const fs::path& originals, int height, int width,
+                               int different_files) {
   fs::create_directories(originals);
-  for (int number = 0; number < size.different_files; ++number) {
-    const auto bytes = datastore::encoded_jpeg(picture(size.height, size.width, number));
-    std::ofstream out(originals / numbered("%05ld.jpg", number), std::ios::binary);
+  for (int number = 0; number < different_files; ++number) {
+    const auto bytes = datastore::encoded_jpeg(picture(height, width, number));
+    originals_.push_back(originals / numbered("%05ld.jpg", number));
+    std::ofstream out(originals_.back(), std::ios::binary);
     out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
     if (!out.flush()) throw common::SystemError(originals.string(), "cannot be written");
   }
+}
+
+void LinkedPictures::link(const fs::path& name) {
+  fs::create_hard_link(originals_[next_], name);
+  next_ = (next_ + 1) % originals_.size();
+}
+
+void write_jpeg_dataset(const fs::path& root, const DatasetSize& size) {
+  LinkedPictures pictures(root / "originals", size.height, size.width, size.different_files);
   const int64_t tracklets = 2 * int64_t{size.persons};
-  int64_t original = 0;
   for (int64_t tracklet = 0; tracklet < tracklets; ++tracklet) {
     const fs::path folder = root / "multi_shot" / (tracklet % 2 == 0 ? "cam_a" : "cam_b") /
                             numbered("person_%05ld", tracklet / 2 + 1);
@@ -77,9 +86,7 @@ void write_jpeg_dataset(const fs::path& root, const DatasetSize& size) {
     const int64_t frames =
         (tracklet + 1) * size.frames / tracklets - tracklet * size.frames / tracklets;
     for (int64_t frame = 1; frame <= frames; ++frame) {
-      fs::create_hard_link(originals / numbered("%05ld.jpg", original),
-                           folder / numbered("%04ld.jpg", frame));
-      original = (original + 1) % size.different_files;
+      pictures.link(folder / numbered("%04ld.jpg", frame));
     }
   }
 }

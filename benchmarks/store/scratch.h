@@ -24,6 +24,19 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
+// A few different JPEG files, and any number of hard links to them in turn. Pictures are smooth and
+// a little noisy, about as large as filmed ones.
+class LinkedPictures {
+ public:
+  LinkedPictures(const std::filesystem::path& originals, int height, int width,
+                 int different_files);
+  void link(const std::filesystem::path& name);
+
+ private:
+  std::vector<std::filesystem::path> originals_;
+  size_t next_ = 0;
+};
+
 struct DatasetSize {
   int persons = 0;     // each under two cameras
   int64_t frames = 0;  // of all tracklets together; at least one each
@@ -31,7 +44,6 @@ struct DatasetSize {
   int different_files = 0;  // all others are hard links to these
 };
 
-// Writes the dataset; pictures are smooth and a little noisy, about as large as filmed ones.
 void write_jpeg_dataset(const std::filesystem::path& root, const DatasetSize& size);
 
 std::unique_ptr<datastore::DatasetReader> open_jpeg_dataset(const std::filesystem::path& root);
