@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/keyed_random.h"
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/three_shard_store.h"
 
 namespace muster::datastore {
 namespace {
@@ -12,27 +12,7 @@ using common::contains;
 using common::InputError;
 using common::TestDirectory;
 
-// Three shards: 6 tracklets of 4 frames, two to a shard.
-IngestOptions three_shards(FrameEncoding encoding = FrameEncoding::kRaw) {
-  IngestOptions options = small_options(encoding);
-  options.shard_bytes = 8 * (3 * 24 * 16 + 2 * 12 * 8);
-  return options;
-}
-
-class StoreVerificationTest : public testing::Test {
- protected:
-  StoreVerificationTest() : dataset_(two_camera_dataset(3, 4)) {
-    dataset_.give_joints();
-    build_store(dataset_, path(), three_shards());
-  }
-  fs::path path() const { return directory_ / "store"; }
-  fs::path shard(int number) const {
-    return path() / ("shard-0000" + std::to_string(number) + ".h5");
-  }
-
-  TestDirectory directory_;
-  FakeDataset dataset_;
-};
+using StoreVerificationTest = ThreeShardStoreTest;
 
 TEST_F(StoreVerificationTest, FindsNoFaultInAWholeStore) {
   EXPECT_TRUE(verify_store(path(), VerifyDepth::kCrc32c).empty());

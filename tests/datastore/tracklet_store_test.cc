@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/three_shard_store.h"
 
 namespace muster::datastore {
 namespace {
@@ -14,27 +14,7 @@ using common::failure_text;
 using common::InputError;
 using common::TestDirectory;
 
-// Three shards: 6 tracklets of 4 frames, two to a shard.
-IngestOptions three_shards(FrameEncoding encoding = FrameEncoding::kRaw) {
-  IngestOptions options = small_options(encoding);
-  options.shard_bytes = 8 * (3 * 24 * 16 + 2 * 12 * 8);
-  return options;
-}
-
-class TrackletStoreTest : public testing::Test {
- protected:
-  TrackletStoreTest() : dataset_(two_camera_dataset(3, 4)) {
-    dataset_.give_joints();
-    build_store(dataset_, path(), three_shards());
-  }
-  fs::path path() const { return directory_ / "store"; }
-  fs::path shard(int number) const {
-    return path() / ("shard-0000" + std::to_string(number) + ".h5");
-  }
-
-  TestDirectory directory_;
-  FakeDataset dataset_;
-};
+using TrackletStoreTest = ThreeShardStoreTest;
 
 TEST_F(TrackletStoreTest, ListsTheTrackletsOfAllShardsInOrder) {
   const TrackletStore store(path());
