@@ -129,6 +129,10 @@ void require_file(const fs::path& path) {
   if (fs::is_directory(path, ignored)) {
     throw InputError(path.string(), "is a directory, not a file");
   }
+  // A pipe would be waited for without end.
+  if (!fs::is_regular_file(path, ignored)) {
+    throw InputError(path.string(), "is a pipe or device, not a file");
+  }
 }
 
 std::string read_file(const fs::path& path) {

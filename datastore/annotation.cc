@@ -52,7 +52,7 @@ void write_index(const fs::path& folder, const AnnotationIndex& index) {
   }
   const json value = {
       {"format_version", kAnnotationVersion}, {"origin", index.origin}, {"shards", shards}};
-  write_sealed_json(folder / kIndexName, value.dump(1));
+  write_sealed_json(folder / kIndexName, value.dump(1, ' ', false, json::error_handler_t::replace));
 }
 
 AnnotationIndex read_index(const fs::path& folder) {

@@ -1,6 +1,9 @@
 #include "datastore/ingest.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <future>
 #include <map>
@@ -18,6 +21,7 @@
 #include "datastore/shard_plan.h"
 #include "datastore/shard_reader.h"
 #include "datastore/shard_writer.h"
+#include "datastore/store_verification.h"
 #include "datastore/tracklet_encoder.h"
 
 namespace muster::datastore {
@@ -134,13 +138,19 @@ Selection select_tracklets(const DatasetReader& dataset, const IngestOptions& op
     return selection;
   }
   progress.begin("checking pictures", "tracklets", static_cast<int64_t>(count));
+  bool has_joints = false;  // as the first that can be read
   ordered_parallel(
-      count, options.jobs, [&](size_t i) { return fault_of_tracklet(dataset, i); },
-      [&](size_t i, const std::string& fault) {
-        if (fault.empty()) {
+      count, options.jobs, [&](size_t i) { return look_at_tracklet(dataset, i); },
+      [&](size_t i, TrackletLook look) {
+        if (look.fault.empty() && selection.tracklets.empty()) has_joints = look.has_joints;
+        if (look.fault.empty() && look.has_joints != has_joints) {
+          look.fault = has_joints ? "has no joints although others have them"
+                                  : "has joints although others have none";
+        }
+        if (look.fault.empty()) {
           selection.tracklets.push_back(i);
         } else {
-          selection.left_out.push_back({dataset.tracklets()[i].name, fault});
+          selection.left_out.push_back({dataset.tracklets()[i].name, look.fault});
         }
         progress.advance(static_cast<int64_t>(i) + 1);
       });
@@ -151,32 +161,46 @@ Selection select_tracklets(const DatasetReader& dataset, const IngestOptions& op
   return selection;
 }
 
+// While shards are written, a store says whose they are: two ingests of different data that begin
+// at the same time must not mix theirs.
+constexpr char kIdentityName[] = ".ingest-identity";
+
+void claim_store(const fs::path& store, const std::string& identity) {
+  const fs::path name = store / kIdentityName;
+  const fs::path temporary = common::temporary_name_beside(name);
+  common::write_file_atomically(temporary, identity);
+  // Unlike a rename a link does not replace what is there.
+  const bool first = ::link(temporary.c_str(), name.c_str()) == 0;
+  const bool taken = !first && errno == EEXIST;  // else: no links here, no claim
+  std::error_code ignored;
+  fs::remove(temporary, ignored);
+  if (!taken || !fs::exists(name, ignored) || common::read_file(name) == identity) return;
+  throw InputError(store.string(), "was begun with other data or settings",
+                   "choose another --store, or remove this one first");
+}
+
 // What an ingest that died leaves behind.
 bool is_remains(const std::string& name) {
-  return name.rfind(".shard-", 0) == 0 || name.rfind("." + std::string(kManifestName), 0) == 0;
+  return name.rfind(".shard-", 0) == 0 || name.rfind("." + std::string(kManifestName), 0) == 0 ||
+         name.rfind(kIdentityName, 0) == 0 || name.rfind("." + std::string(kIdentityName), 0) == 0;
 }
 
-// False when shards were removed, damaged ones for example, or changed their size: they are then
-// made again.
-bool has_all_shards(const fs::path& store, const Manifest& manifest) {
-  return std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const auto& shard) {
-    std::error_code ignored;
-    return fs::file_size(store / shard.file, ignored) == shard.bytes;
-  });
-}
+using Promises = std::map<std::string, ShardRecord>;
 
-// Of the shards that an earlier manifest of the store names.
-std::map<std::string, uint64_t> promised_sizes(const fs::path& store) {
-  std::map<std::string, uint64_t> sizes;
+// The shards that an earlier manifest of the store names.
+Promises promised_shards(const fs::path& store) {
+  Promises promises;
   std::error_code ignored;
-  if (!fs::exists(store / kManifestName, ignored)) return sizes;
-  for (const ShardRecord& shard : read_manifest(store).shards) sizes[shard.file] = shard.bytes;
-  return sizes;
+  if (!fs::exists(store / kManifestName, ignored)) return promises;
+  for (const ShardRecord& shard : read_manifest(store).shards) promises[shard.file] = shard;
+  return promises;
 }
 
 // Nothing but the remains of an earlier ingest may lie in the directory. Returns true if it holds a
-// finished store of the same identity.
-bool finished_store_there(const fs::path& store, const std::string& identity) {
+// finished store of the same identity whose shards are all as its manifest says; others are made
+// again.
+bool finished_store_there(const fs::path& store, const std::string& identity,
+                          const IngestOptions& options, common::ProgressSink& progress) {
   std::error_code failure;
   if (!fs::exists(store, failure)) return false;
   if (!fs::is_directory(store, failure)) {
@@ -184,7 +208,9 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
   }
   if (fs::exists(store / kManifestName, failure)) {
     const Manifest manifest = read_manifest(store);
-    if (manifest.ingest_identity == identity) return has_all_shards(store, manifest);
+    if (manifest.ingest_identity == identity) {
+      return verify_store(store, VerifyDepth::kCrc32c, progress, options.jobs).empty();
+    }
     throw InputError(store.string(), "already holds a store of other data or settings",
                      "choose another --store or remove this one first");
   }
@@ -198,17 +224,23 @@ bool finished_store_there(const fs::path& store, const std::string& identity) {
   return false;
 }
 
+InputError foreign_shard(const fs::path& path) {
+  return InputError(path.string(), "belongs to other data or settings",
+                    "choose another --store or remove it first");
+}
+
 enum class ShardState { kMissing, kFinished, kDamaged };
 
 // Of a shard file of this very ingest, left by a run that was cut off or written by another just
-// now. `promised` holds sizes that a manifest names. `fault` gets what is wrong with a damaged one.
+// now. `promised` is what a manifest says. `fault` gets what is wrong with a damaged one.
 ShardState state_of_shard(const fs::path& path, const std::string& identity,
-                          const std::map<std::string, uint64_t>& promised, std::string& fault) {
+                          const Promises& promised, std::string& fault) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return ShardState::kMissing;
-  const auto size = promised.find(path.filename().string());
-  if (size != promised.end() && fs::file_size(path, ignored) != size->second) {
-    fault = path.string() + ": has another size than the manifest says";
+  const auto promise = promised.find(path.filename().string());
+  if (promise != promised.end()) {
+    if (common::sha256_of_file(path) == promise->second.sha256) return ShardState::kFinished;
+    fault = path.string() + ": is not what the manifest says";
     return ShardState::kDamaged;
   }
   try {
@@ -221,8 +253,7 @@ ShardState state_of_shard(const fs::path& path, const std::string& identity,
     fault = failure.what();
     return ShardState::kDamaged;
   }
-  throw InputError(path.string(), "belongs to other data or settings",
-                   "choose another --store or remove it first");
+  throw foreign_shard(path);
 }
 
 class Ingester {
@@ -233,12 +264,12 @@ class Ingester {
 
   IngestResult run() {
     identity_ = identity_of(dataset_, options_, progress_);
-    if (finished_store_there(store_, identity_)) {
+    if (finished_store_there(store_, identity_, options_, progress_)) {
       const Manifest manifest = read_manifest(store_);
       for (const ShardRecord& shard : manifest.shards) remove_remains_of(shard.file);
       return {IngestOutcome::kAlreadyThere, manifest};
     }
-    promised_ = promised_sizes(store_);
+    promised_ = promised_shards(store_);
     selection_ = select_tracklets(dataset_, options_, progress_);
     if (selection_.tracklets.empty()) {
       throw InputError("the dataset for " + store_.string(), "has no readable tracklet");
@@ -248,19 +279,32 @@ class Ingester {
     Manifest manifest = manifest_without_shards();
     announce(manifest);
     make_store_directory();
+    refuse_foreign_shards();
+    claim_store(store_, identity_);
+    claimed_ = true;
+    // Another may have finished it between the first look and the claim.
+    finished_store_there(store_, identity_, options_, progress_);
     progress_.begin("writing frames", "frames", manifest.frames);
     write_all_shards(manifest.geometry);
     progress_.end();
     describe_all_shards(manifest);
     write_manifest(store_, manifest);
+    std::error_code ignored;
+    fs::remove(store_ / kIdentityName, ignored);
     // Of writers that died while this one was working.
     for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
     return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
   }
 
-  // After a failure: an empty directory that was not there before.
+  // After a failure: the claim if nothing follows from it, and an empty directory that was not
+  // there before.
   void remove_made_directory() const {
     std::error_code ignored;
+    bool begun = false;
+    for (const auto& entry : fs::directory_iterator(store_, ignored)) {
+      begun |= entry.path().filename() != kIdentityName;
+    }
+    if (claimed_ && !begun) fs::remove(store_ / kIdentityName, ignored);
     if (made_directory_ && fs::is_empty(store_, ignored)) fs::remove(store_, ignored);
   }
 
@@ -317,6 +361,21 @@ class Ingester {
   void remove_remains_of(const std::string& shard_file) const {
     common::remove_stale_temporaries(store_ / shard_file);
     ShardClaim::remove_unheld(store_ / shard_file);
+  }
+
+  // Before the store is claimed: what stands there must not be mixed with ours.
+  void refuse_foreign_shards() const {
+    std::error_code ignored;
+    for (const ShardPlan& plan : plans_) {
+      const fs::path path = store_ / plan.file;
+      if (!fs::exists(path, ignored)) continue;
+      std::string identity = identity_;
+      try {
+        identity = ShardReader(path).ingest_identity();
+      } catch (const common::Error&) {  // a damaged one is made again later
+      }
+      if (identity != identity_) throw foreign_shard(path);
+    }
   }
 
   // Passes over the shards that are not finished until none is left: those that nobody else writes
@@ -428,13 +487,13 @@ class Ingester {
   const IngestOptions& options_;
   common::ProgressSink& progress_;
   std::string identity_;
-  std::map<std::string, uint64_t> promised_;  // sizes by the manifest that is there already
+  Promises promised_;  // by the manifest that is there already
   bool made_directory_ = false;
   Selection selection_;
   std::vector<TrackletDescription> descriptions_;  // of the selection
   std::vector<ShardPlan> plans_;
   int64_t frames_done_ = 0;
-  bool continued_ = false;
+  bool continued_ = false, claimed_ = false;
   std::future<void> publishing_;  // its destructor waits
 };
 

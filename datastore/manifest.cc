@@ -132,7 +132,8 @@ ShardRecord describe_shard_file(const fs::path& path, std::vector<ByteRange> pay
 }
 
 void write_manifest(const fs::path& store, const Manifest& manifest) {
-  write_sealed_json(store / kManifestName, to_json(manifest).dump(1));
+  write_sealed_json(store / kManifestName,
+                    to_json(manifest).dump(1, ' ', false, json::error_handler_t::replace));
 }
 
 Manifest read_manifest(const fs::path& store) {

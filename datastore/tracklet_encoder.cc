@@ -77,16 +77,18 @@ EncodedTracklet encode_tracklet(const DatasetReader& dataset, size_t index,
   return tracklet;
 }
 
-std::string fault_of_tracklet(const DatasetReader& dataset, size_t index) {
+TrackletLook look_at_tracklet(const DatasetReader& dataset, size_t index) {
+  TrackletLook look;
   try {
-    dataset.read_joints(index);
+    look.has_joints = !dataset.read_joints(index).empty();
     for (int64_t frame = 0; frame < dataset.tracklets()[index].frames; ++frame) {
       dataset.read_frame(index, frame);
     }
   } catch (const common::Error& failure) {
-    return failure.what();
+    look.fault =
+        std::filesystem::path(failure.object()).filename().string() + ": " + failure.problem();
   }
-  return "";
+  return look;
 }
 
 }  // namespace muster::datastore

@@ -19,7 +19,11 @@ std::vector<uint8_t> stored_picture(const SourceFrame& frame, const IngestOption
 EncodedTracklet encode_tracklet(const DatasetReader& dataset, size_t index,
                                 const IngestOptions& options, bool has_joints);
 
-// What encode_tracklet would throw as text, "" if nothing; costs less than encoding.
-std::string fault_of_tracklet(const DatasetReader& dataset, size_t index);
+// What reading a tracklet would meet.
+struct TrackletLook {
+  std::string fault;  // "" if none; names files without their folders, wherever the dataset lies
+  bool has_joints = false;
+};
+TrackletLook look_at_tracklet(const DatasetReader& dataset, size_t index);
 
 }  // namespace muster::datastore

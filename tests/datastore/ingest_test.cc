@@ -357,6 +357,16 @@ TEST_F(CutOffIngestTest, MakesAShardOfAFinishedStoreAgainThatHasAnotherSize) {
   }
 }
 
+TEST_F(CutOffIngestTest, IsRefusedWhileItIsBegunWithOtherSettings) {
+  fs::remove_all(store());
+  fs::create_directory(store());
+  std::ofstream(store() / ".ingest-identity") << "of somebody else";
+  const std::string text =
+      failure_text<InputError>([&] { build_store(dataset_, store(), several_shards()); });
+  EXPECT_TRUE(contains(text, store().string())) << text;
+  EXPECT_EQ(names_in(store()), Names{".ingest-identity"});
+}
+
 TEST_F(CutOffIngestTest, RefusesToContinueWithOtherOptions) {
   const auto before = store_bytes(store());
   IngestOptions other = several_shards();
@@ -508,6 +518,32 @@ TEST(UnreadableFrameTest, TellsWhichTrackletWasLeftOut) {
   ingest(dataset, directory / "store", options, progress);
   ASSERT_FALSE(progress.notes.empty());
   EXPECT_TRUE(contains(progress.notes[0], dataset.tracklets()[1].name)) << progress.notes[0];
+}
+
+TEST(UnreadableFrameTest, ATrackletWithoutTheJointsOfTheOthersIsLeftOutWhenAsked) {
+  const TestDirectory directory;
+  FakeDataset dataset = two_camera_dataset(2, 2);
+  dataset.give_joints({1});
+  IngestOptions options = small_options();
+  options.on_error = OnError::kSkip;
+  const Manifest manifest = build_store(dataset, directory / "store", options).manifest;
+  EXPECT_EQ(manifest.tracklets, 3);
+  ASSERT_EQ(manifest.left_out.size(), 1u);
+  EXPECT_TRUE(contains(manifest.left_out[0].reason, "joints")) << manifest.left_out[0].reason;
+}
+
+TEST(FinishedStoreTest, ADamagedShardOfTheSameSizeIsMadeAgain) {
+  const TestDirectory directory;
+  const FakeDataset dataset = two_camera_dataset(3, 4);
+  build_store(dataset, directory / "store", several_shards());
+  const auto whole = store_bytes(directory / "store");
+  for (const uint64_t byte : {uint64_t{3}, uint64_t{9000}}) {
+    flip_bit(directory / "store/shard-00001.h5", byte);
+    EXPECT_EQ(build_store(dataset, directory / "store", several_shards()).outcome,
+              IngestOutcome::kContinued);
+    EXPECT_TRUE(fs::remove(directory / "store/shard-00001.h5.damaged"));
+    EXPECT_TRUE(store_bytes(directory / "store") == whole);
+  }
 }
 
 TEST(UnreadableFrameTest, NothingReadableIsAnInputError) {

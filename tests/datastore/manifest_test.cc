@@ -22,7 +22,7 @@ Manifest example() {
   manifest.geometry = {128, 64, 60, 44, true, FrameEncoding::kJpeg};
   manifest.ingest_identity = std::string(64, 'e');
   manifest.tracklets = 12, manifest.frames = 340, manifest.identities = 6, manifest.cameras = 2;
-  manifest.left_out = {{"cam_a/person_0007", "is truncated"}};
+  manifest.left_out = {{"cam_a/person_0007", "is truncated"}, {"p\xE9rson\n", "no UTF-8"}};
   manifest.facts.test_identities = {{2, 5}, {1, 5}};
   manifest.facts.split_identities = {1, 2, 5, 9};
   manifest.whole_pixel_flow = true;
@@ -71,7 +71,8 @@ TEST(ManifestTest, CountsComeBack) {
   EXPECT_EQ(read.frames, 340);
   EXPECT_EQ(read.identities, 6);
   EXPECT_EQ(read.cameras, 2);
-  ASSERT_EQ(read.left_out.size(), 1u);
+  ASSERT_EQ(read.left_out.size(), 2u);
+  EXPECT_EQ(read.left_out[1].name, "p\xEF\xBF\xBDrson\n");
   EXPECT_EQ(read.left_out[0].name, "cam_a/person_0007");
   EXPECT_EQ(read.left_out[0].reason, "is truncated");
   EXPECT_EQ(read.facts.test_identities, (std::vector<std::vector<int32_t>>{{2, 5}, {1, 5}}));

@@ -55,11 +55,14 @@ TEST(EncodeTrackletTest, WholePixelFlowHasOnlyMultiplesOfAPixel) {
   EXPECT_GT(between, 0);
 }
 
-TEST(FaultOfTrackletTest, IsWhatReadingItWouldSay) {
+TEST(LookAtTrackletTest, TellsWhatReadingItWouldMeet) {
   FakeDataset dataset = two_camera_dataset(2, 3);
   dataset.break_frame(1, 2);
-  EXPECT_EQ(fault_of_tracklet(dataset, 0), "");
-  EXPECT_TRUE(common::contains(fault_of_tracklet(dataset, 1), "is truncated"));
+  dataset.give_joints({0});
+  EXPECT_EQ(look_at_tracklet(dataset, 0).fault, "");
+  EXPECT_FALSE(look_at_tracklet(dataset, 0).has_joints);
+  EXPECT_EQ(look_at_tracklet(dataset, 1).fault, "2.png: is truncated");
+  EXPECT_TRUE(look_at_tracklet(dataset, 1).has_joints);
 }
 
 }  // namespace

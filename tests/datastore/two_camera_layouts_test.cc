@@ -285,10 +285,13 @@ TEST_F(PridTest, TheSameFrameNumberTwiceIsRefused) {
   EXPECT_TRUE(contains(refusal(), "frame 2 twice")) << refusal();
 }
 
-TEST_F(PridTest, AFolderNamedLikeAPictureIsNoFrame) {
+TEST_F(PridTest, AFolderNamedLikeAPictureIsNamedWhenItIsRead) {
   write_two_persons();
   fs::create_directories(person("cam_a", "person_0001") / "0009.png");
-  EXPECT_EQ(opened(open_prid2011, root())->tracklets()[0].frames, 3);
+  const auto dataset = opened(open_prid2011, root());
+  ASSERT_EQ(dataset->tracklets()[0].frames, 4);
+  const std::string text = failure_text<InputError>([&] { dataset->read_frame(0, 3); });
+  EXPECT_TRUE(contains(text, "0009.png")) << text;
 }
 
 TEST_F(PridTest, APictureIsReadByItsContentNotByItsName) {
