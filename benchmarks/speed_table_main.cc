@@ -62,6 +62,9 @@ int run(const std::vector<std::string>& arguments) {
       .flag("long", "also the rows that take minutes")
       .flag("json", "print JSON");
   if (!line.parse(arguments)) return 0;
+  if (!fs::is_directory(line.text("dir"))) {
+    throw common::InputError("--dir " + line.text("dir"), "is no directory", "make it first");
+  }
   std::vector<TableRow> rows;
   for (const Part& part : chosen(line.texts("only"), line.has("long"))) {
     std::cerr << part.summary << "\n";

@@ -67,7 +67,8 @@ uint64_t estimated_bytes(const DatasetReader& dataset, const IngestOptions& opti
   const uint64_t frame_bytes = sampled_picture_bytes(dataset, options) +
                                uint64_t{2} * options.flow_height * options.flow_width +
                                (has_joints ? kJointCount * sizeof(Joint) : 0) + kFrameColumns;
-  return frames * frame_bytes + dataset.tracklets().size() * kTrackletColumns;
+  const uint64_t bytes = frames * frame_bytes + dataset.tracklets().size() * kTrackletColumns;
+  return bytes + bytes / 32;  // a sample may be unlucky, and there is HDF5's own part
 }
 
 uint64_t free_bytes(const fs::path& path) {

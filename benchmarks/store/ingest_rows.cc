@@ -85,7 +85,8 @@ TableRow ingest_row(const fs::path& directory, int height, int width) {
   row.bound = static_cast<double>(size.frames) / seconds.bound;
   row.ratio = row.measured / row.bound;
   row.target = keeps ? 0 : 0.85;
-  row.note = std::to_string(height) + "x" + std::to_string(width) + " to 128x64, flow 64x48";
+  row.note = std::to_string(height) + "x" + std::to_string(width) + " to 128x64, flow 64x48" +
+             (keeps ? "; without a target: the limit does no encoding" : "");
   return row;
 }
 

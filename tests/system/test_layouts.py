@@ -131,5 +131,166 @@ class LayoutTest(TemporaryDirectoryTest):
                 self.assertEqual(int(shard["frames/rgb"][start, 32, 8, 0]), 120 * person)
 
 
+def cameras_of(world):
+    """The two camera folders of a two-camera layout."""
+    return sorted(world.glob("multi_shot/cam_*")) or sorted(world.glob("sequences/cam*"))
+
+
+class HostileVariationTest(TemporaryDirectoryTest):
+    """Worlds as they come from other people's disks: stored, exported and stored again."""
+
+    def content(self, store):
+        content = {}
+        for shard in sorted(store.glob("*.h5")):
+            with h5py.File(shard, "r") as file:
+                for name in ("frames/rgb", "frames/flow", "frames/joints", "tracklets/identity",
+                             "tracklets/camera", "tracklets/length", "tracklets/role"):
+                    content[shard.name, name] = file[name][:]
+        return content
+
+    def assert_round_trip(self, layout, world):
+        place = self.directory / ("Überwachung 監視 " + "x" * 150)
+        place.mkdir(exist_ok=True)
+        moved, stores = place / layout, [place / "store", place / "again"]
+        world.rename(moved)
+        options = ["--encoding", "raw", "--frame-size", "48x24", "--flow-size", "24x12"]
+        told = muster_json("ingest", "--layout", layout, "--input", moved, "--store", stores[0],
+                           *options)
+        muster("store", "export", stores[0], "--out", place / "exported")
+        again = muster_json("ingest", "--layout", layout, "--input", place / "exported", "--store",
+                            stores[1], *options)
+        for name in ("tracklets", "identities", "frames", "cameras"):
+            self.assertEqual(told[name], again[name])
+        before, after = (self.content(store) for store in stores)
+        self.assertEqual(before.keys(), after.keys())
+        for name in before:
+            numpy.testing.assert_array_equal(before[name], after[name], str(name))
+        return told
+
+    def synth(self, layout, *options):
+        world = self.directory / layout
+        muster("synth", "--world", layout, "--out", world, "--identities", 8, "--frames", 6,
+               *options)
+        return world
+
+    def spoil(self, world):
+        """A gap, a person of one camera, unpadded and scattered numbers, foreign files."""
+        first, second = cameras_of(world)
+        persons = [folder.name for folder in sorted(first.iterdir())
+                   if (second / folder.name).exists()]
+        frames = len(list(first.rglob("*.png"))) + len(list(second.rglob("*.png")))
+        gone = [first / persons[2], second / persons[2], second / persons[3]]
+        for folder in gone:
+            frames -= len(list(folder.glob("*.png")))
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+        pictures = sorted((first / persons[1]).glob("*.png"))
+        for number, picture in enumerate(pictures):
+            picture.rename(picture.with_name(f"Bild-é_{5 + 3 * number}.png"))
+        for name in ("Thumbs.db", ".hidden.png", "notes.txt"):
+            (second / persons[0] / name).write_text("not a picture")
+        (world / "README.txt").write_text("foreign")
+        return frames, len(gone)
+
+    def check_two_cameras(self, layout):
+        world = self.synth(layout)
+        for table in world.rglob("*.mat"):
+            table.unlink()  # counts through persons who are gone
+        for table in world.glob("splits*.json"):
+            table.unlink()
+        folders = sum(len(list(camera.iterdir())) for camera in cameras_of(world))
+        frames, gone = self.spoil(world)
+        told = self.assert_round_trip(layout, world)
+        self.assertEqual((told["frames"], told["tracklets"]), (frames, folders - gone))
+
+    def test_prid2011(self):
+        self.check_two_cameras("prid2011")
+
+    def test_ilids_vid(self):
+        self.check_two_cameras("ilids-vid")
+
+    def test_sdu_vid(self):
+        self.check_two_cameras("sdu-vid")
+
+    def test_mars_without_its_name_lists(self):
+        world = self.synth("mars")
+        for table in world.glob("info/*_name.txt"):
+            table.unlink()
+        (world / "bbox_train" / "Thumbs.db").write_text("foreign")
+        pictures = len(list(world.rglob("*.jpg")))
+        told = self.assert_round_trip("mars", world)
+        self.assertEqual(told["frames"], pictures)
+
+    def film(self, world, root):
+        """Two MOTChallenge sequences in which three persons of a world stand side by side."""
+        from PIL import Image
+        persons = sorted(folder.name for folder in (world / "multi_shot" / "cam_a").iterdir()
+                         if (world / "multi_shot" / "cam_b" / folder.name).exists())[:3]
+        lines = ["video,track,identity,camera"]
+        for camera, side in enumerate(("cam_a", "cam_b"), start=1):
+            films = [sorted((world / "multi_shot" / side / name).glob("*.png"))[:16]
+                     for name in persons]
+            images, rows = root / side / "img1", []
+            images.mkdir(parents=True)
+            for frame in range(1, 17):
+                street = Image.new("RGB", (320, 200), (70, 80, 90))
+                for track, pictures in enumerate(films, start=1):
+                    left, top = 100 * (track - 1) + frame % 7, 20 + 5 * track
+                    if frame <= len(pictures):
+                        picture = Image.open(pictures[frame - 1])
+                        street.paste(picture, (left, top))
+                        rows.append(f"{frame},{track},{left + 1},{top + 1},{picture.width},"
+                                    f"{picture.height},1,1,1")
+                street.save(images / f"{frame:06d}.png")
+            (root / side / "gt").mkdir()
+            (root / side / "gt" / "gt.txt").write_text("\r\n".join(rows) + "\r\n")
+            lines += [f"{side},{track},{int(name[-4:])},{camera}"
+                      for track, name in enumerate(persons, start=1)]
+        (root / "identities.csv").write_text("\ufeff" + "\n".join(lines) + "\n")
+        return persons
+
+    def test_motchallenge_cuts_out_exactly_who_was_pasted_and_exports(self):
+        from PIL import Image
+        muster("synth", "--world", "prid2011", "--out", self.directory / "world", "--identities", 6,
+               "--frames", 24)
+        root = self.directory / "mot"
+        persons = self.film(self.directory / "world", root)
+        options = ["--encoding", "raw", "--frame-size", "128x64", "--flow", "none"]
+        told = muster_json("ingest", "--layout", "mot", "--input", root, "--store",
+                           self.directory / "store", *options)
+        self.assertEqual((told["identities"], told["cameras"], told["tracklets"]), (3, 2, 6))
+        with h5py.File(self.directory / "store" / "shard-00000.h5", "r") as shard:
+            for row in range(6):
+                identity, camera, start, length = (
+                    int(shard["tracklets/" + name][row])
+                    for name in ("identity", "camera", "start", "length"))
+                folder = (self.directory / "world" / "multi_shot" / f"cam_{'ab'[camera - 1]}" /
+                          f"person_{identity:04d}")
+                self.assertIn(folder.name, persons)
+                for frame, picture in enumerate(sorted(folder.glob("*.png"))[:length]):
+                    numpy.testing.assert_array_equal(shard["frames/rgb"][start + frame],
+                                                     numpy.asarray(Image.open(picture)))
+        muster("store", "export", self.directory / "store", "--out", self.directory / "exported")
+        again = muster_json("ingest", "--layout", "sdu-vid", "--input", self.directory / "exported",
+                            "--store", self.directory / "again", *options)
+        self.assertEqual(again["frames"], told["frames"])
+        rows = []
+        for store in ("store", "again"):
+            with h5py.File(self.directory / store / "shard-00000.h5", "r") as shard:
+                starts = shard["tracklets/start"][:].tolist() + [len(shard["frames/rgb"])]
+                rows.append({(int(shard["tracklets/identity"][i]), int(shard["tracklets/camera"][i])):
+                             shard["frames/rgb"][starts[i]:starts[i + 1]].tobytes()
+                             for i in range(6)})
+        self.assertEqual(rows[0], rows[1])
+
+    def test_split_tables_of_persons_who_are_gone_are_refused(self):
+        world = self.synth("ilids-vid")
+        self.spoil(world)
+        error = muster("ingest", "--layout", "ilids-vid", "--input", world, "--store",
+                       self.directory / "store", code=2).stderr
+        self.assertIn("train_test_splits_ilidsvid.mat", error)
+
+
 if __name__ == "__main__":
     unittest.main()
