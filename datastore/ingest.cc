@@ -1,9 +1,6 @@
 #include "datastore/ingest.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <future>
 #include <map>
@@ -161,28 +158,33 @@ Selection select_tracklets(const DatasetReader& dataset, const IngestOptions& op
   return selection;
 }
 
-// While shards are written, a store says whose they are: two ingests of different data that begin
-// at the same time must not mix theirs.
-constexpr char kIdentityName[] = ".ingest-identity";
+// While shards are written, an empty hidden file says by its name whose the store is: ingests of
+// different data that begin at the same time must not mix their shards.
+constexpr char kMarkPrefix[] = ".ingest-";
 
+fs::path mark_of(const fs::path& store, const std::string& identity) {
+  return store / (kMarkPrefix + identity);
+}
+
+// Marks the store, then looks: of two that do so at once at least one sees the other's mark.
 void claim_store(const fs::path& store, const std::string& identity) {
-  const fs::path name = store / kIdentityName;
-  const fs::path temporary = common::temporary_name_beside(name);
-  common::write_file_atomically(temporary, identity);
-  // Unlike a rename a link does not replace what is there.
-  const bool first = ::link(temporary.c_str(), name.c_str()) == 0;
-  const bool taken = !first && errno == EEXIST;  // else: no links here, no claim
-  std::error_code ignored;
-  fs::remove(temporary, ignored);
-  if (!taken || !fs::exists(name, ignored) || common::read_file(name) == identity) return;
-  throw InputError(store.string(), "was begun with other data or settings",
-                   "choose another --store, or remove this one first");
+  const fs::path mark = mark_of(store, identity);
+  const bool mine_already = fs::exists(mark);
+  common::write_file_atomically(mark, "");
+  for (const auto& entry : fs::directory_iterator(store)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind(kMarkPrefix, 0) != 0 || name == mark.filename().string()) continue;
+    std::error_code ignored;
+    if (!mine_already) fs::remove(mark, ignored);
+    throw InputError(store.string(), "was begun with other data or settings",
+                     "choose another --store, or remove this one first");
+  }
 }
 
 // What an ingest that died leaves behind.
 bool is_remains(const std::string& name) {
   return name.rfind(".shard-", 0) == 0 || name.rfind("." + std::string(kManifestName), 0) == 0 ||
-         name.rfind(kIdentityName, 0) == 0 || name.rfind("." + std::string(kIdentityName), 0) == 0;
+         name.rfind(kMarkPrefix, 0) == 0 || name.rfind("." + std::string(kMarkPrefix), 0) == 0;
 }
 
 using Promises = std::map<std::string, ShardRecord>;
@@ -267,6 +269,7 @@ class Ingester {
     if (finished_store_there(store_, identity_, options_, progress_)) {
       const Manifest manifest = read_manifest(store_);
       for (const ShardRecord& shard : manifest.shards) remove_remains_of(shard.file);
+      remove_mark();
       return {IngestOutcome::kAlreadyThere, manifest};
     }
     promised_ = promised_shards(store_);
@@ -289,8 +292,7 @@ class Ingester {
     progress_.end();
     describe_all_shards(manifest);
     write_manifest(store_, manifest);
-    std::error_code ignored;
-    fs::remove(store_ / kIdentityName, ignored);
+    remove_mark();
     // Of writers that died while this one was working.
     for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
     return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
@@ -302,9 +304,9 @@ class Ingester {
     std::error_code ignored;
     bool begun = false;
     for (const auto& entry : fs::directory_iterator(store_, ignored)) {
-      begun |= entry.path().filename() != kIdentityName;
+      begun |= entry.path() != mark_of(store_, identity_);
     }
-    if (claimed_ && !begun) fs::remove(store_ / kIdentityName, ignored);
+    if (claimed_ && !begun) remove_mark();
     if (made_directory_ && fs::is_empty(store_, ignored)) fs::remove(store_, ignored);
   }
 
@@ -356,6 +358,13 @@ class Ingester {
     if (failure) throw common::system_call_error(store_.string(), "create", failure.value());
     common::remove_stale_temporaries(store_ / kManifestName);
     for (const ShardPlan& plan : plans_) common::remove_stale_temporaries(store_ / plan.file);
+  }
+
+  void remove_mark() const {
+    const fs::path mark = mark_of(store_, identity_);
+    std::error_code ignored;
+    fs::remove(mark, ignored);
+    common::remove_stale_temporaries(mark);
   }
 
   void remove_remains_of(const std::string& shard_file) const {

@@ -360,11 +360,11 @@ TEST_F(CutOffIngestTest, MakesAShardOfAFinishedStoreAgainThatHasAnotherSize) {
 TEST_F(CutOffIngestTest, IsRefusedWhileItIsBegunWithOtherSettings) {
   fs::remove_all(store());
   fs::create_directory(store());
-  std::ofstream(store() / ".ingest-identity") << "of somebody else";
+  std::ofstream(store() / ".ingest-0123").flush();
   const std::string text =
       failure_text<InputError>([&] { build_store(dataset_, store(), several_shards()); });
   EXPECT_TRUE(contains(text, store().string())) << text;
-  EXPECT_EQ(names_in(store()), Names{".ingest-identity"});
+  EXPECT_EQ(names_in(store()), Names{".ingest-0123"});
 }
 
 TEST_F(CutOffIngestTest, RefusesToContinueWithOtherOptions) {
