@@ -1,0 +1,29 @@
+// Whose a store is while shards are written into it: ingests of different data that begin at the
+// same time must not mix their shards. Later the shards themselves tell.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace muster::datastore {
+
+// An empty hidden file whose name says the identity: a kill cannot leave half of it. Goes with the
+// object.
+class StoreMark {
+ public:
+  // Throws InputError naming the store if it bears the mark of another identity. Of two that begin
+  // at the same moment at least one sees the other.
+  StoreMark(const std::filesystem::path& store, const std::string& identity);
+  ~StoreMark();
+  StoreMark(const StoreMark&) = delete;
+  StoreMark& operator=(const StoreMark&) = delete;
+  // What a killed ingest of that identity left.
+  static void remove(const std::filesystem::path& store, const std::string& identity);
+  static bool is_mark(const std::string& file_name);
+
+ private:
+  const std::filesystem::path store_;
+  const std::string identity_;
+};
+
+}  // namespace muster::datastore
