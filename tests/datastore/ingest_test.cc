@@ -633,15 +633,6 @@ class FullDiskDeathTest : public testing::TestWithParam<FrameEncoding> {
   FakeDataset dataset_;
 };
 
-TEST_P(FullDiskDeathTest, IsNoticedBeforeTheStartWhereItIsFullAlready) {
-  disk_.fill();
-  if (fs::space(directory_ / "disk").available > (1 << 20)) GTEST_SKIP() << "cannot mount a disk";
-  const std::string text =
-      failure_text<InputError>([&] { build_store(dataset_, store(), small_options(GetParam())); });
-  EXPECT_TRUE(contains(text, store().string())) << text;
-  EXPECT_FALSE(fs::exists(store()));
-}
-
 TEST_P(FullDiskDeathTest, IsASystemErrorThatNamesTheShard) {
   ASSERT_EQ(ingest_and(std::_Exit), kSystemError);
   const std::string text = common::read_file(message_file());
@@ -672,6 +663,17 @@ INSTANTIATE_TEST_SUITE_P(Encodings, FullDiskDeathTest,
                          [](const auto& parameter) {
                            return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
                          });
+
+TEST(TooLargeIngestTest, IsRefusedBeforeAnythingIsWritten) {
+  const TestDirectory directory;
+  FakeDataset dataset;
+  dataset.add(1, 1, int64_t{1} << 50);  // frames that no disk holds
+  const std::string text =
+      failure_text<InputError>([&] { build_store(dataset, directory / "store"); });
+  EXPECT_TRUE(contains(text, (directory / "store").string())) << text;
+  EXPECT_TRUE(contains(text, "free")) << text;
+  EXPECT_FALSE(fs::exists(directory / "store"));
+}
 
 }  // namespace
 }  // namespace muster::datastore
