@@ -156,9 +156,9 @@ int64_t mebibytes(uint64_t blocks) {
 
 }  // namespace
 
-std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
-                                      common::ProgressSink& progress, int threads) {
-  const Manifest manifest = read_manifest(store);
+std::vector<std::string> verify_shards(const fs::path& store, const Manifest& manifest,
+                                       VerifyDepth depth, common::ProgressSink& progress,
+                                       int threads) {
   const std::vector<Piece> pieces = pieces_of(manifest, store, depth);
   uint64_t blocks = 0, blocks_done = 0;
   for (const Piece& piece : pieces) blocks += piece.last - piece.first;
@@ -174,6 +174,11 @@ std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
       });
   progress.end();
   return faults;
+}
+
+std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
+                                      common::ProgressSink& progress, int threads) {
+  return verify_shards(store, read_manifest(store), depth, progress, threads);
 }
 
 std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth) {

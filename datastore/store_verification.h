@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/progress_sink.h"
+#include "datastore/manifest.h"
 
 namespace muster::datastore {
 
@@ -18,6 +19,11 @@ enum class VerifyDepth { kCrc32c, kSha256 };
 // InputError if the manifest itself is missing or damaged.
 std::vector<std::string> verify_store(const std::filesystem::path& store, VerifyDepth depth,
                                       common::ProgressSink& progress, int threads);
+
+// The same for a manifest that was read already.
+std::vector<std::string> verify_shards(const std::filesystem::path& store, const Manifest& manifest,
+                                       VerifyDepth depth, common::ProgressSink& progress,
+                                       int threads);
 
 // The same in one thread, told to nobody.
 std::vector<std::string> verify_store(const std::filesystem::path& store, VerifyDepth depth);

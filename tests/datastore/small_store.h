@@ -64,6 +64,8 @@ class FakeDataset : public DatasetReader {
     has_joints_ = true;
     without_joints_ = std::move(without);
   }
+  // Those joints cannot be read.
+  void break_joints(size_t tracklet) { broken_joints_.insert(tracklet); }
   void come_from(std::vector<std::filesystem::path> sources) { sources_ = std::move(sources); }
   void rename_sequence(size_t tracklet, int32_t sequence) {
     tracklets_[tracklet].sequence = sequence;
@@ -92,6 +94,9 @@ class FakeDataset : public DatasetReader {
   }
   std::vector<Joint> read_joints(size_t tracklet) const override {
     std::vector<Joint> joints;
+    if (broken_joints_.count(tracklet) > 0) {
+      throw common::InputError(tracklets_[tracklet].name + "/joints.csv", "is no table");
+    }
     if (!has_joints_ || without_joints_.count(tracklet) > 0) return joints;
     for (int64_t frame = 0; frame < tracklets_[tracklet].frames; ++frame) {
       for (int number = 0; number < kJointCount; ++number) {
@@ -112,7 +117,7 @@ class FakeDataset : public DatasetReader {
   size_t watched_ = 0;
   std::function<void()> action_;
   bool has_joints_ = false;
-  std::set<size_t> without_joints_;
+  std::set<size_t> without_joints_, broken_joints_;
   std::vector<std::filesystem::path> sources_;
   std::vector<LeftOut> left_out_;
 };
