@@ -28,13 +28,14 @@ AnnotationShard shard_from(const JsonPlace& place) {
 }
 
 AnnotationIndex index_from(const json& value, const std::string& file) {
-  if (!value.is_object() || value.value("format_version", json()) != kAnnotationVersion) {
-    const std::string version =
-        value.is_object() ? value.value("format_version", json()).dump() : "none";
-    throw InputError(file, "has format version " + version + ", this program reads " +
-                               std::to_string(kAnnotationVersion));
-  }
   const JsonPlace place(value, file);
+  const int64_t version = place.at("format_version").whole(0, INT64_MAX);
+  if (version != kAnnotationVersion) {
+    throw InputError(file,
+                     "has format version " + std::to_string(version) + ", this program reads " +
+                         std::to_string(kAnnotationVersion),
+                     "use a newer muster");
+  }
   AnnotationIndex index{place.at("origin").text(), {}};
   for (const JsonPlace& shard : place.at("shards").items()) {
     index.shards.push_back(shard_from(shard));

@@ -1,5 +1,6 @@
 #include "datastore/json_place.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
@@ -11,7 +12,21 @@ using nlohmann::json;
 namespace {
 constexpr char kRemedy[] =
     "restore it from a copy, or remove it and run the command that made it again";
+
+// For people. The library writes what lies inside a value by recursion, so that depth would end the
+// program.
+std::string told(const json& value) {
+  constexpr size_t kMostItems = 16, kMostLetters = 60;
+  const bool is_flat = std::none_of(value.begin(), value.end(),
+                                    [](const json& item) { return item.is_structured(); });
+  if (value.is_structured() && (!is_flat || value.size() > kMostItems)) {
+    return value.is_array() ? "a list" : "an object";
+  }
+  const std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+  return text.size() > kMostLetters ? text.substr(0, kMostLetters) + "..." : text;
 }
+
+}  // namespace
 
 JsonPlace::JsonPlace(const json& value, std::string file, std::string path)
     : value_(&value), file_(std::move(file)), path_(std::move(path)) {}
@@ -57,11 +72,8 @@ int64_t JsonPlace::whole(int64_t lowest, int64_t highest) const {
 }
 
 void JsonPlace::refuse(const std::string& rest) const {
-  constexpr size_t kTold = 60;
-  std::string content = value_->dump(-1, ' ', true, json::error_handler_t::replace);
-  if (content.size() > kTold) content = content.substr(0, kTold) + "...";
   throw common::InputError(
-      file_, (path_.empty() ? "the whole" : path_) + " is " + content + ", " + rest, kRemedy);
+      file_, (path_.empty() ? "the whole" : path_) + " is " + told(*value_) + ", " + rest, kRemedy);
 }
 
 }  // namespace muster::datastore

@@ -245,13 +245,15 @@ Manifest read_manifest(const fs::path& store) {
   }
   try {
     const json value = json::parse(read_sealed_json(path));
-    if (value.at("format_version") != kManifestVersion) {
+    const JsonPlace place(value, path.string());
+    const int64_t version = place.at("format_version").whole(0, INT64_MAX);
+    if (version != kManifestVersion) {
       throw InputError(path.string(),
-                       "has format version " + value.at("format_version").dump() +
-                           ", this program reads " + std::to_string(kManifestVersion),
+                       "has format version " + std::to_string(version) + ", this program reads " +
+                           std::to_string(kManifestVersion),
                        "use a newer muster");
     }
-    return manifest_from({value, path.string()});
+    return manifest_from(place);
   } catch (const json::exception& failure) {
     throw InputError(path.string(), std::string("is not a manifest: ") + failure.what());
   }

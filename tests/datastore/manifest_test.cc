@@ -289,6 +289,23 @@ INSTANTIATE_TEST_SUITE_P(
         Forgery{"/split_identities", "[1, 2, 5, 4294967305]", "split_identities[3] is 4294967305"},
         Forgery{"/split_identities", "{}", "split_identities is {}"}));
 
+TEST(ManifestTest, BottomlessListsAreRefusedLikeOthers) {
+  const TestDirectory directory;
+  write_manifest(directory.path(), example());
+  const fs::path file = directory.path() / "manifest.json";
+  const std::string whole = read_sealed_json(file), deep(500000, '['), back(500000, ']');
+  for (const char* field : {"format_version", "layout", "shards", "crc32c", "test_identities"}) {
+    std::string body = whole;
+    const size_t key = body.find(std::string("\"") + field + "\": ");
+    ASSERT_NE(key, std::string::npos);
+    body.insert(key, std::string("\"") + field + "\": " + deep + back + ",\n\"other-");
+    body.replace(body.find("\"other-") + 7, 1, "");
+    write_sealed_json(file, body);
+    const std::string text = failure_text<InputError>([&] { read_manifest(directory.path()); });
+    EXPECT_TRUE(contains(text, field)) << text;
+  }
+}
+
 TEST(ManifestTest, AMissingStoreIsAnInputErrorThatNamesIt) {
   const TestDirectory directory;
   const std::string text = failure_text<InputError>([&] { read_manifest(directory / "absent"); });
