@@ -186,6 +186,30 @@ class StoreTest(SmallStoreTest):
         self.assertIn("belongs to another store", muster("store", "info", other).stdout)
         self.assertIn("belongs to another store", muster("store", "verify", other, code=1).stderr)
 
+    def test_an_experiment_reaches_what_the_loader_can_do(self):
+        whole = ("training.batch.sampler=TRACKLETS", "training.batch.frame_choice=ALL",
+                 "training.loss.video_triplet=off")
+        fixed = ("normalisation=FIXED", "mean=0.485,0.456,0.406", "deviation=0.229,0.224,0.225",
+                 "colour=RGB", "interpolation=BICUBIC", "resize_height=72", "range=UNIT")
+        spec = self.spec(self.SPEC.replace("batch { identities: 3 clips: 2 frames: 4 }", ""))
+        for number, settings in enumerate((
+                whole, [*whole, *(f"model.input.{setting}" for setting in fixed)],
+                ["training.batch.identities=3", "training.batch.frame_choice=RANDOM",
+                 "training.batch.short_tracklet=RANDOM_REPEATS", "data.occlusion.size=25"])):
+            run = self.directory / f"run-{number}"
+            muster("train", "--spec", spec, "--store", f"small={self.store}", "--run", run,
+                   *(word for setting in settings for word in ("--set", setting)))
+            muster("extract", "--run", run, "--store", f"small={self.store}", "--set",
+                   "extraction.frames=ALL_FRAMES", "--features", self.directory / f"{number}.h5")
+        for settings, told in ((["training.batch.identities=3", whole[1]],
+                                "training.batch.frame_choice: the 6 clips of a batch"),
+                               (["training.batch.frames=4", *whole], "training.batch.frames: has no"),
+                               (["data.joints=pose"], "data.joints: has no meaning")):
+            done = muster("train", "--spec", spec, "--store", f"small={self.store}", "--run",
+                          self.directory / "refused",
+                          *(word for setting in settings for word in ("--set", setting)), code=2)
+            self.assertIn(told, done.stderr)
+
     def test_a_manifest_that_was_sealed_again_must_still_make_sense(self):
         copy = self.directory / "copy"
         shutil.copytree(self.store, copy)
