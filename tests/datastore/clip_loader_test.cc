@@ -310,7 +310,7 @@ TEST_F(ClipLoaderTest, JointsComeAsStoredAndInTheWindow) {
 TEST_F(ClipLoaderTest, JointsOfAnAnnotationMakeTheBatchesOfJointsInShards) {
   FakeDataset dataset = two_camera_dataset(4, 5);
   IngestOptions several = small_options();
-  several.shard_bytes = 12000;
+  several.shard_bytes = 15000;  // two tracklets
   build_store(dataset, directory_ / "annotated", several);
   const TrackletStore bare(directory_ / "annotated");
   ASSERT_GE(bare.manifest().shards.size(), 3u);
