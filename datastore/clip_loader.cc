@@ -176,9 +176,9 @@ ClipLoader::ClipLoader(const TrackletStore& store, const BatchPlanner& planner,
                              "has no optical flow, the network needs it",
                              "ingest it with --flow lucas-kanade");
   }
-  if (format.joints && !geometry.has_joints) {
+  if (format.joints && !store.has_joints()) {
     throw common::InputError(store.directory().string(), "has no joints, the network needs them",
-                             "ingest a data set that has them");
+                             "ingest a dataset that has them, or annotate the store");
   }
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);

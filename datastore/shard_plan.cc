@@ -1,9 +1,8 @@
 #include "datastore/shard_plan.h"
 
-#include <cstdio>
-
 #include "common/error.h"
 #include "datastore/jpeg_codec.h"
+#include "datastore/manifest.h"
 #include "datastore/tracklet_encoder.h"
 
 namespace muster::datastore {
@@ -48,9 +47,7 @@ std::vector<ShardPlan> plan_shards(const std::vector<TrackletDescription>& track
         !plans.empty() && (static_cast<uint64_t>(plans.back().frames + tracklets[i].frames) *
                            frame_bytes) > options.shard_bytes;
     if (plans.empty() || full) {
-      char name[32];
-      std::snprintf(name, sizeof(name), "shard-%05zu.h5", plans.size());
-      plans.push_back({name, i, i, 0});
+      plans.push_back({shard_file_name(plans.size()), i, i, 0});
     }
     plans.back().last = i + 1;
     plans.back().frames += tracklets[i].frames;

@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <system_error>
 
 #include "common/crc32c.h"
+#include "common/error.h"
 #include "common/sha256.h"
 #include "datastore/manifest.h"
 #include "datastore/ordered_parallel.h"
+#include "datastore/tracklet_store.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -179,6 +182,25 @@ std::vector<std::string> verify_shards(const fs::path& store, const Manifest& ma
 std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
                                       common::ProgressSink& progress, int threads) {
   return verify_shards(store, read_manifest(store), depth, progress, threads);
+}
+
+std::vector<std::string> contradictions_of_store(const fs::path& store) {
+  try {
+    const TrackletStore opened(store);
+    const Manifest& manifest = opened.manifest();
+    if (!manifest.left_out.empty()) return {};  // persons of the splits may be among it
+    std::set<int32_t> identities;
+    for (const StoredTracklet& tracklet : opened.tracklets()) identities.insert(tracklet.identity);
+    std::vector<std::string> faults;
+    for (const int32_t identity : manifest.facts.split_identities) {
+      if (identities.count(identity) > 0) continue;
+      faults.push_back((store / kManifestName).string() + ": split_identities names person " +
+                       std::to_string(identity) + ", who is in no shard and was not left out");
+    }
+    return faults;
+  } catch (const common::Error& failure) {
+    return {failure.what()};
+  }
 }
 
 std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth) {

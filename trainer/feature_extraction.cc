@@ -12,6 +12,7 @@
 #include "models/safetensors.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
+#include "trainer/input_recipe.h"
 #include "trainer/rank_tensors.h"
 #include "trainer/scoring.h"
 
@@ -63,6 +64,9 @@ std::vector<int32_t> test_frames(const proto::Extraction& settings, int length, 
     case proto::SPREAD_FRAMES:
       choice = FrameChoice::kEvenlySpaced;
       break;
+    case proto::ALL_FRAMES:
+      choice = FrameChoice::kAll;
+      break;
     case proto::GALLERY_LAST_FRAMES:
       choice = (role & datastore::kRoleQuery) != 0 ? FrameChoice::kFirst : FrameChoice::kLast;
       break;
@@ -74,25 +78,38 @@ std::vector<int32_t> test_frames(const proto::Extraction& settings, int length, 
                                   settings.max_frames(), no_chance);
 }
 
-// [variants, frames, channels, height, width] of one tracklet, its row in the store.
-std::vector<float> tracklet_values(const TrackletStore& store, size_t row,
-                                   const std::vector<int32_t>& frames, const ClipFormat& format,
-                                   const std::vector<ClipTransform>& variants,
-                                   const datastore::OcclusionOptions& occlusion) {
+// One tracklet through every variant.
+struct TrackletInput {
+  std::vector<float> values;             // [variants, frames, channels, height, width]
+  std::vector<datastore::Joint> joints;  // [variants, frames, kJointCount], if the format has them
+};
+
+// `row`: its row in the store.
+TrackletInput tracklet_input(const TrackletStore& store, size_t row,
+                             const std::vector<int32_t>& frames, const ClipFormat& format,
+                             const std::vector<ClipTransform>& variants,
+                             const datastore::OcclusionOptions& occlusion) {
   const datastore::StoredClip clip =
-      datastore::read_clip(store, store.tracklets()[row], frames, format.flow);
+      datastore::read_clip(store, store.tracklets()[row], frames, format.flow, format.joints);
   const std::vector<datastore::PixelBox> boxes = datastore::occlusion_boxes(
       occlusion, static_cast<int32_t>(row), frames, clip.height, clip.width);
   const size_t clip_values = frames.size() * static_cast<size_t>(format.channels()) *
                              format.crop_height * format.crop_width;
-  std::vector<float> values(variants.size() * clip_values);
+  const size_t clip_joints = format.joints ? frames.size() * datastore::kJointCount : 0;
+  TrackletInput input;
+  input.values.resize(variants.size() * clip_values);
+  input.joints.resize(variants.size() * clip_joints);
   for (size_t i = 0; i < variants.size(); ++i) {
     ClipTransform transform = variants[i];
     transform.boxes = boxes;
     datastore::apply_clip_transform(clip.view(), format, transform,
-                                    values.data() + i * clip_values);
+                                    input.values.data() + i * clip_values);
+    if (format.joints) {
+      datastore::apply_joint_transform(clip.view(), format, transform,
+                                       input.joints.data() + i * clip_joints);
+    }
   }
-  return values;
+  return input;
 }
 
 std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
@@ -122,17 +139,9 @@ std::map<std::string, std::string> provenance_of(const ExtractionRequest& reques
           {"commit", common::commit()}};
 }
 
-}  // namespace
-
-FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress) {
-  const TrackletStore store(request.store_directory);
-  const std::unique_ptr<models::Model> model = load_model(request.run);
-  const ClipFormat format = clip_format(model->input_format());
-  const std::vector<ClipTransform> variants = variants_of(request.extraction, format);
-  const proto::Data& data = request.run.experiment.data();
-  const datastore::OcclusionOptions occlusion = occlusion_options(data);
-  const std::vector<int32_t> roles =
-      datastore::assign_roles(store, {request.protocol, data.split(), data.split_seed()});
+// Rows of the store.
+std::vector<size_t> wanted_rows(const ExtractionRequest& request,
+                                const std::vector<int32_t>& roles) {
   std::vector<size_t> wanted;
   for (size_t row = 0; row < roles.size(); ++row) {
     if ((roles[row] & request.roles) != 0) wanted.push_back(row);
@@ -141,11 +150,35 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
     throw common::InputError(request.store_directory.string(),
                              "has no tracklet of the wanted roles under this protocol");
   }
+  return wanted;
+}
+
+void require_content(const TrackletStore& store, const ClipFormat& format) {
   if (format.flow && store.manifest().geometry.flow_height == 0) {
-    throw common::InputError(request.store_directory.string(),
+    throw common::InputError(store.directory().string(),
                              "has no optical flow, the network needs it",
                              "ingest it with --flow lucas-kanade");
   }
+  if (format.joints && !store.has_joints()) {
+    throw common::InputError(store.directory().string(), "has no joints, the network needs them",
+                             "ingest a dataset that has them, or annotate the store");
+  }
+}
+
+}  // namespace
+
+FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress) {
+  const std::unique_ptr<models::Model> model = load_model(request.run);
+  const ClipFormat format =
+      clip_format(model->input_format(), request.run.experiment.model().input());
+  const std::vector<ClipTransform> variants = variants_of(request.extraction, format);
+  const proto::Data& data = request.run.experiment.data();
+  const TrackletStore store(request.store_directory, joint_source(data, format));
+  const datastore::OcclusionOptions occlusion = occlusion_options(data);
+  const std::vector<int32_t> roles =
+      datastore::assign_roles(store, {request.protocol, data.split(), data.split_seed()});
+  const std::vector<size_t> wanted = wanted_rows(request, roles);
+  require_content(store, format);
   FeatureTable table;
   table.rows = static_cast<int64_t>(wanted.size());
   table.variants = static_cast<int64_t>(variants.size());
@@ -164,13 +197,15 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
             test_frames(request.extraction, tracklet.length, roles[wanted[i]]);
         models::ForwardContext context;
         context.statistics = &statistics;
-        const std::vector<float> values =
-            tracklet_values(store, wanted[i], frames, format, variants, occlusion);
+        const TrackletInput made =
+            tracklet_input(store, wanted[i], frames, format, variants, occlusion);
         const auto length = static_cast<int64_t>(frames.size());
-        return model
-            ->forward(model_input(values, table.variants, length, format, at::kFloat), context)
-            .signature.at("features")
-            .contiguous();
+        models::ModelInput input =
+            model_input(made.values, table.variants, length, format, at::kFloat);
+        if (format.joints) {
+          input.joints = joint_tensor(made.joints, table.variants, length, at::kFloat);
+        }
+        return model->forward(input, context).signature.at("features").contiguous();
       },
       [&](size_t i, const at::Tensor& features) {
         table.features = features.size(1);

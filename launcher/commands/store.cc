@@ -41,10 +41,19 @@ json left_out_as_json(const datastore::Manifest& m) {
   return things;
 }
 
+json annotations_as_json(const std::vector<datastore::AnnotationSummary>& summaries) {
+  json all = json::array();
+  for (const datastore::AnnotationSummary& summary : summaries) {
+    all.push_back({{"name", summary.name}, {"origin", summary.origin}, {"fault", summary.fault}});
+  }
+  return all;
+}
+
 int print_info(const std::string& store, bool as_json) {
   const datastore::Manifest m = datastore::read_manifest(store);
   const std::vector<std::string> repacked = repacked_shards(store, m);
-  const std::vector<std::string> annotations = datastore::annotation_names(store);
+  const std::vector<datastore::AnnotationSummary> annotations =
+      datastore::annotation_summaries(store, m.shards);
   const bool jpeg = m.geometry.encoding == datastore::FrameEncoding::kJpeg;
   uint64_t bytes = 0;
   for (const auto& shard : m.shards) bytes += shard.bytes;
@@ -64,7 +73,7 @@ int print_info(const std::string& store, bool as_json) {
                                 {"flow_width", m.geometry.flow_width},
                                 {"whole_pixel_flow", m.whole_pixel_flow},
                                 {"joints", m.geometry.has_joints},
-                                {"annotations", annotations},
+                                {"annotations", annotations_as_json(annotations)},
                                 {"splits", m.facts.test_identities.size()},
                                 {"left_out", left_out_as_json(m)},
                                 {"shards", m.shards.size()},
@@ -90,7 +99,10 @@ int print_info(const std::string& store, bool as_json) {
                                           : size(m.geometry.flow_height, m.geometry.flow_width) +
                                                 (m.whole_pixel_flow ? ", in whole pixels" : ""));
   row("joints", m.geometry.has_joints ? "yes" : "none");
-  for (const std::string& name : annotations) row("annotation", name);
+  for (const datastore::AnnotationSummary& annotation : annotations) {
+    row("annotation", annotation.fault.empty() ? annotation.name + ": joints, " + annotation.origin
+                                               : "cannot be used: " + annotation.fault);
+  }
   if (!m.facts.test_identities.empty()) {
     row("splits", std::to_string(m.facts.test_identities.size()) + " of its own");
   }
@@ -107,7 +119,10 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
   std::vector<std::string> faults = datastore::verify_store(
       store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c,
       *progress, usable_cores());
-  for (std::string& fault : datastore::verify_annotations(store)) {
+  if (faults.empty()) faults = datastore::contradictions_of_store(store);
+  const size_t of_store = faults.size();
+  for (std::string& fault :
+       datastore::verify_annotations(store, datastore::read_manifest(store).shards)) {
     faults.push_back(std::move(fault));
   }
   if (as_json)
@@ -117,8 +132,10 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
     std::cerr << store << ": every checksum matches\n";
     return 0;
   }
-  std::cerr << store << ": " << faults.size() << " faults; restore the shards named above from a "
-            << "copy, or remove the store and ingest it again\n";
+  std::cerr << store << ": " << faults.size()
+            << " faults; restore what is named above from a copy, "
+            << (of_store > 0 ? "or remove the store and ingest it again\n"
+                             : "or remove the annotation and make it again\n");
   return 1;
 }
 
@@ -132,12 +149,18 @@ int run_store(const std::vector<std::string>& arguments) {
       .positional("store", "the store's directory")
       .flag("sha256", "verify: also compare SHA-256, slower")
       .option("out", "DIR", "export: where the dataset goes; must not exist yet")
+      .option(
+          "joints", "NAME",
+          "export: the annotation that gives the joints [those of the shards, else the only one]")
       .flag("json", "print JSON");
   if (!line.parse(arguments)) return 0;
   const std::string action = line.text("action"), store = line.text("store");
   if (action == "info") return print_info(store, line.has("json"));
   if (action == "verify") return verify(store, line.has("sha256"), line.has("json"));
-  if (action == "export") return export_store(store, line.path("out"), line.has("json"));
+  if (action == "export") {
+    return export_store(store, line.path("out"), line.has("joints") ? line.text("joints") : "",
+                        line.has("json"));
+  }
   throw common::InputError("muster store " + action, "is not known",
                            name_hint(action, {"info", "verify", "export"}));
 }

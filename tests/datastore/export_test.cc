@@ -22,7 +22,7 @@ using common::TestDirectory;
 
 ExportResult exported(const fs::path& store, const fs::path& output) {
   common::SilentProgress progress;
-  return export_store(store, output, progress);
+  return export_store(store, output, "", progress);
 }
 
 std::unique_ptr<DatasetReader> opened_as(const std::string& layout, const fs::path& root) {

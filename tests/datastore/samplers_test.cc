@@ -2,6 +2,7 @@
 // all of them.
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <thread>
 
 #include "datastore/batch_plan.h"
@@ -307,6 +308,30 @@ TEST_F(SamplersTest, ClipsOfDifferentLengthCannotShareABatch) {
   batch.frame_choice = FrameChoice::kConsecutive;
   batch.short_tracklet = ShortTracklet::kShorterClip;
   EXPECT_THROW(planner(batch), InputError);
+  batch = options(Sampler::kPairs, 1);
+  batch.frame_choice = FrameChoice::kAll;
+  const std::string text = failure_text<InputError>([&] { planner(batch); });
+  EXPECT_EQ(text.rfind("training.batch.frame_choice: the 2 clips of a batch would", 0), 0u) << text;
+}
+
+TEST_F(SamplersTest, WholeTrackletsMakeBatchesOfOneClip) {
+  BatchOptions batch = options(Sampler::kTracklets, 1);
+  batch.frame_choice = FrameChoice::kAll;
+  batch.short_tracklet = ShortTracklet::kLeaveOut;  // nothing is too short for this
+  const auto plan = planner(batch);
+  std::multiset<size_t> lengths, expected;
+  for (const StoredTracklet& one : store_->tracklets()) {
+    expected.insert(static_cast<size_t>(one.length));
+  }
+  for (int64_t step = 1; step <= static_cast<int64_t>(store_->tracklets().size()); ++step) {
+    const std::vector<ClipRequest> clips = plan->batch(step);
+    ASSERT_EQ(clips.size(), 1u);
+    std::vector<int32_t> whole(static_cast<size_t>(tracklet(clips[0]).length));
+    std::iota(whole.begin(), whole.end(), 0);
+    EXPECT_EQ(clips[0].frames, whole);
+    lengths.insert(whole.size());
+  }
+  EXPECT_EQ(lengths, expected);
 }
 
 TEST_F(SamplersTest, FramesFollowTheChoice) {

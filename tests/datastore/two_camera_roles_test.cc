@@ -192,9 +192,8 @@ TEST(OfficialHalfTest, PersonsWhomTheStoreDoesNotHaveAreTold) {
 TEST(OfficialHalfTest, TestingSomebodyOutsideTheSplitIsRefused) {
   FakeDataset dataset = with_own_halves();
   dataset.split({{1}, {1, 4}}, {1, 2, 3});
-  const OwnStore store(dataset);
-  EXPECT_TRUE(contains(store.refusal("official-half", 1), "4"));
-  EXPECT_EQ(store.sides("official-half", 0).query, (Persons{1}));
+  const std::string text = common::failure_text<common::InputError>([&] { OwnStore{dataset}; });
+  EXPECT_TRUE(contains(text, "test_identities[1] is [1,4]")) << text;
 }
 
 TEST(SduVidProtocolTest, HalvesAreSeededEvenWhereTheStoreHasItsOwn) {
