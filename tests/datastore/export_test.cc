@@ -125,7 +125,7 @@ FakeDataset filmed(const std::string& layout, std::vector<std::vector<int32_t>> 
                    std::vector<int32_t> all = {}, int height = 24, int width = 16) {
   FakeDataset dataset(height, width);
   dataset.call_layout(layout);
-  dataset.come_from_cameras();
+  dataset.call_synthetic(false);
   dataset.split(std::move(test), std::move(all));
   return dataset;
 }

@@ -81,7 +81,7 @@ class FakeDataset : public DatasetReader {
     facts_.split_identities = std::move(all);
   }
   void call_layout(std::string layout) { facts_.layout = std::move(layout); }
-  void come_from_cameras() { facts_.synthetic = false; }
+  void call_synthetic(bool synthetic) { facts_.synthetic = synthetic; }
   DatasetFacts facts() const override { return facts_; }
   const std::vector<TrackletDescription>& tracklets() const override { return tracklets_; }
   SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
