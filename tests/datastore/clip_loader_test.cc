@@ -190,9 +190,7 @@ TEST_F(ClipLoaderTest, ACorruptedFramesErrorComesOutOfTheStepThatNeedsIt) {
 }
 
 TEST_F(ClipLoaderTest, AStoreWithoutFlowIsRefusedForANetworkThatNeedsIt) {
-  IngestOptions options = small_options();
-  options.flow_height = options.flow_width = 0;
-  build_store(two_camera_dataset(4, 5), directory_ / "without", options);
+  build_store(two_camera_dataset(4, 5), directory_ / "without", without_flow());
   const TrackletStore store(directory_ / "without");
   const std::string text =
       failure_text<common::InputError>([&] { ClipLoader(store, *planner_, format_, steps(1, 1)); });

@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/crc32c.h"
 #include "common/sha256.h"
 #include "datastore/sealed_json.h"
+#include "tests/common/crc32c_reference.h"
 #include "tests/datastore/small_store.h"
 
 namespace muster::datastore {
@@ -329,9 +329,9 @@ TEST(DescribeShardFileTest, GivesSizeHashAndOneChecksumPerMebibyte) {
   EXPECT_EQ(record.sha256, common::sha256_of(bytes));
   const size_t mebibyte = 1 << 20;
   EXPECT_EQ(record.crc32c,
-            (std::vector<uint32_t>{common::crc32c_portable(bytes.data(), mebibyte),
-                                   common::crc32c_portable(bytes.data() + mebibyte, mebibyte),
-                                   common::crc32c_portable(bytes.data() + 2 * mebibyte, 77)}));
+            (std::vector<uint32_t>{common::bitwise_crc32c(bytes.data(), mebibyte),
+                                   common::bitwise_crc32c(bytes.data() + mebibyte, mebibyte),
+                                   common::bitwise_crc32c(bytes.data() + 2 * mebibyte, 77)}));
 }
 
 TEST(DescribeShardFileTest, AFileOfWholeBlocksHasNoEmptyLastBlock) {

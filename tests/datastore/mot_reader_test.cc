@@ -47,14 +47,14 @@ class MotReaderTest : public testing::Test {
   }
   std::unique_ptr<DatasetReader> opened(const std::string& below = "",
                                         OnError on_error = OnError::kFail) {
-    return open_mot(below.empty() ? directory_.path() : directory_ / below, small_options(on_error),
-                    progress_);
+    return open_mot(below.empty() ? directory_.path() : directory_ / below,
+                    small_video_options(on_error), progress_);
   }
   std::string refusal(const std::string& below = "") {
     return failure_text<InputError>([&] { opened(below); });
   }
   common::TestDirectory directory_;
-  RecordingProgress progress_;
+  common::RecordingProgress progress_;
 };
 
 TEST_F(MotReaderTest, OneSequenceGivesTheHalvesOfEachTrack) {
@@ -158,7 +158,7 @@ TEST_F(MotReaderTest, DetectionsAreJoinedIntoTracks) {
     cv::imwrite(picture_path("MOT-03", frame).string(), canvas);
   }
   write_text(directory_ / "MOT-03" / "det" / "det.txt", rows);
-  VideoOptions options = small_options();
+  VideoOptions options = small_video_options();
   const auto reader = open_mot(directory_ / "MOT-03", options, progress_);
   EXPECT_EQ(
       summary_of(*reader),

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -82,6 +83,7 @@ class FakeDataset : public DatasetReader {
     facts_.split_identities = std::move(all);
   }
   void call_layout(std::string layout) { facts_.layout = std::move(layout); }
+  void call_synthetic(bool synthetic) { facts_.synthetic = synthetic; }
   DatasetFacts facts() const override { return facts_; }
   const std::vector<TrackletDescription>& tracklets() const override { return tracklets_; }
   SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
@@ -144,11 +146,32 @@ inline IngestOptions small_options(FrameEncoding encoding = FrameEncoding::kRaw)
   return options;
 }
 
+inline IngestOptions without_flow() {
+  IngestOptions options = small_options();
+  options.flow_height = options.flow_width = 0;
+  return options;
+}
+
+// Of the values of a test with an encoding as its parameter.
+inline std::string encoding_name(const testing::TestParamInfo<FrameEncoding>& parameter) {
+  return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
+}
+
 inline IngestResult build_store(const DatasetReader& dataset, const std::filesystem::path& store,
                                 const IngestOptions& options = small_options()) {
   common::SilentProgress progress;
   return ingest(dataset, store, options, progress);
 }
+
+// A store without flow in a directory of its own.
+struct OwnStore {
+  explicit OwnStore(const DatasetReader& dataset) {
+    build_store(dataset, directory / "store", without_flow());
+    store = std::make_unique<TrackletStore>(directory / "store");
+  }
+  common::TestDirectory directory;
+  std::unique_ptr<TrackletStore> store;
+};
 
 // Every file of a store by name.
 inline std::map<std::string, std::string> store_bytes(const std::filesystem::path& store) {

@@ -228,10 +228,7 @@ TEST_P(EveryByteTest, AFlippedBitAnywhereInAShardIsReported) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Encodings, EveryByteTest,
-                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg),
-                         [](const auto& parameter) {
-                           return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
-                         });
+                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg), encoding_name);
 
 }  // namespace
 }  // namespace muster::datastore

@@ -273,10 +273,10 @@ TEST_F(PridTest, FramesWithUnpaddedNumbersComeInTheOrderOfTheNumbers) {
 TEST_F(PridTest, MissingFramesInBetweenAreTold) {
   write_two_persons();
   fs::remove(person("cam_a", "person_0001") / "0002.png");
-  NotesOfOpening notes;
+  common::RecordingProgress notes;
   const auto dataset = open_prid2011(root(), {}, notes);
   EXPECT_EQ(dataset->tracklets()[0].frames, 2);
-  EXPECT_TRUE(contains(notes.all, "person_0001")) << notes.all;
+  EXPECT_TRUE(contains(notes.text(), "person_0001")) << notes.text();
 }
 
 TEST_F(PridTest, TheSameFrameNumberTwiceIsRefused) {

@@ -20,15 +20,6 @@ using common::contains;
 using common::failure_text;
 using common::InputError;
 
-// Remembers what it is told.
-class RecordingProgress : public common::SilentProgress {
- public:
-  void step(const common::StepReport& report) override { steps.push_back(report); }
-  void note(const std::string& text) override { notes.push_back(text); }
-  std::vector<common::StepReport> steps;
-  std::vector<std::string> notes;
-};
-
 class TrainingLoopTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -54,7 +45,7 @@ class TrainingLoopTest : public testing::Test {
   static std::unique_ptr<common::TestDirectory> shared_;
   common::TestDirectory directory_;
   std::unique_ptr<Communicator> communicator_ = create_single_communicator();
-  RecordingProgress progress_;
+  common::RecordingProgress progress_;
 };
 
 std::unique_ptr<common::TestDirectory> TrainingLoopTest::shared_;
