@@ -1,5 +1,6 @@
 #include "datastore/synthetic/film_renderer.h"
 
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <memory>
@@ -168,7 +169,8 @@ class VideoFile {
     } catch (const common::InputError&) {
     }
     if (whole == frames_) return;
-    throw common::SystemError(path_.string(), "cannot be written whole", "check the disk's space");
+    throw common::SystemError(path_.string(), "cannot be written whole",
+                              common::remedy_for(ENOSPC));
   }
 
  private:

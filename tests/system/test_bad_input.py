@@ -140,6 +140,11 @@ class BadInputTest(SmallStoreTest):
         self.assertNotIn(".tmp.", error)
         self.assertIn("File too large; make room and run the same command again", error)
         self.assertEqual(os.listdir(self.directory), [])
+        # Video encoders do not say that they could not write.
+        error = muster("synth", "--world", "video", "--out", world, "--identities", 2,
+                       "--frames", 20, code=1, preexec_fn=small_files_only).stderr
+        self.assertIn("make room and run the same command again", error)
+        self.assertEqual(os.listdir(self.directory), [])
 
     def test_full_disk_while_training_leaves_no_finished_run(self):
         error = self.train("run", code=1, preexec_fn=tiny_files_only).stderr
