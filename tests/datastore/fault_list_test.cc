@@ -44,7 +44,7 @@ TEST(FaultListTest, TheFirstFaultEndsTheWorkInFull) {
 
 TEST(FaultListTest, NothingLeftWithoutAFaultSaysJustThat) {
   const FaultList faults(OnError::kFail, "/d");
-  RecordingProgress progress;
+  common::RecordingProgress progress;
   const std::string text =
       failure_text<InputError>([&] { faults.nothing_is_left("/d", "holds nothing", progress); });
   EXPECT_EQ(text.rfind("/d: holds nothing; ", 0), 0u) << text;

@@ -16,12 +16,12 @@ using common::TestDirectory;
 TEST(RepairedStoreTest, KeepsEveryDamagedShardThatItReplaced) {
   const TestDirectory directory;
   const FakeDataset dataset = two_camera_dataset(3, 4);
-  build_store(dataset, directory / "store", three_shards());
+  build_store(dataset, directory / "store", eight_frames_a_shard());
   const auto whole = store_bytes(directory / "store");
   for (const char* aside : {"shard-00001.h5.damaged", "shard-00001.h5.damaged-2"}) {
     flip_bit(directory / "store/shard-00001.h5", 9000);
     const std::string damaged = common::read_file(directory / "store/shard-00001.h5");
-    build_store(dataset, directory / "store", three_shards());
+    build_store(dataset, directory / "store", eight_frames_a_shard());
     EXPECT_TRUE(common::read_file(directory / "store" / aside) == damaged) << aside;
   }
   EXPECT_TRUE(fs::remove(directory / "store/shard-00001.h5.damaged"));
@@ -32,10 +32,10 @@ TEST(RepairedStoreTest, KeepsEveryDamagedShardThatItReplaced) {
 TEST(RepairedStoreTest, DescribesTheShardsThatItKeptAsBefore) {
   const TestDirectory directory;
   const FakeDataset dataset = two_camera_dataset(3, 4);
-  build_store(dataset, directory / "store", three_shards());
+  build_store(dataset, directory / "store", eight_frames_a_shard());
   const std::string manifest = manifest_hash(directory / "store");
   fs::remove(directory / "store/shard-00002.h5");
-  build_store(dataset, directory / "store", three_shards());
+  build_store(dataset, directory / "store", eight_frames_a_shard());
   EXPECT_EQ(manifest_hash(directory / "store"), manifest);
 }
 

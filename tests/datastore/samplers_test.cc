@@ -290,10 +290,10 @@ TEST_F(SamplersTest, WholeTrackletsMakeBatchesOfOneClip) {
   batch.short_tracklet = ShortTracklet::kLeaveOut;  // nothing is too short for this
   const auto plan = planner(batch);
   std::multiset<size_t> lengths, expected;
-  for (const StoredTracklet& one : store_->tracklets()) {
+  for (const StoredTracklet& one : own_->store->tracklets()) {
     expected.insert(static_cast<size_t>(one.length));
   }
-  for (int64_t step = 1; step <= static_cast<int64_t>(store_->tracklets().size()); ++step) {
+  for (int64_t step = 1; step <= static_cast<int64_t>(own_->store->tracklets().size()); ++step) {
     const std::vector<ClipRequest> clips = plan->batch(step);
     ASSERT_EQ(clips.size(), 1u);
     std::vector<int32_t> whole(static_cast<size_t>(tracklet(clips[0]).length));
