@@ -24,9 +24,19 @@ std::vector<T> read_column(const Hdf5Handle& file, const std::string& name, hid_
   const Hdf5Handle dataset = open_dataset(file, name, path);
   const std::vector<hsize_t> shape = shape_of(dataset);
   if (shape.size() != 1) throw InputError(path, name + " is not a column");
+  if (shape[0] > INT32_MAX) throw InputError(path, name + " has more rows than a shard can have");
   std::vector<T> values(shape[0]);
   read_rows(dataset, type, 0, shape[0], values.data(), path);
   return values;
+}
+
+int read_side(const Hdf5Handle& file, const std::string& name, const std::string& path) {
+  const int64_t pixels = read_integer_attribute(file, name, path);
+  if (pixels < 1 || pixels > static_cast<int64_t>(kMostPixelsAcross)) {
+    throw InputError(path, "attribute '" + name + "' is " + std::to_string(pixels) +
+                               ", which no frame measures");
+  }
+  return static_cast<int>(pixels);
 }
 
 // Visits [begin, end) of every run of consecutive numbers in `frames`.
@@ -81,33 +91,27 @@ void ShardReader::State::open_datasets() {
     columns.role.assign(columns.start.size(), kRoleNone);
   }
   column(crc, kFramesCrc, H5T_NATIVE_UINT32);
-  geometry.height = static_cast<int>(read_integer_attribute(file, "height", path));
-  geometry.width = static_cast<int>(read_integer_attribute(file, "width", path));
+  geometry.height = read_side(file, "height", path);
+  geometry.width = read_side(file, "width", path);
   if (has_dataset(file, kFramesJpeg)) {
     geometry.encoding = FrameEncoding::kJpeg;
-    frames = ShardPayload(file, kFramesJpeg, 1, path);
+    frames = ShardPayload(file, kFramesJpeg, H5T_NATIVE_UINT8, {0}, path);
     column(jpeg_offset, kFramesJpegOffset, H5T_NATIVE_UINT64);
   } else {
     geometry.encoding = FrameEncoding::kRaw;
-    frames = ShardPayload(file, kFramesRgb, 1, path);
+    const auto height = static_cast<hsize_t>(geometry.height);
+    const auto width = static_cast<hsize_t>(geometry.width);
+    frames = ShardPayload(file, kFramesRgb, H5T_NATIVE_UINT8, {0, height, width, 3}, path);
   }
   if (has_dataset(file, kFramesFlow)) {
-    flow = ShardPayload(file, kFramesFlow, 1, path);
-    const std::vector<hsize_t> shape = flow.shape();
-    if (shape.size() != 4 || shape[3] != 2) {
-      throw InputError(path, "flow is not [frames, height, width, 2]");
-    }
-    geometry.flow_height = static_cast<int>(shape[1]);
-    geometry.flow_width = static_cast<int>(shape[2]);
+    flow = ShardPayload(file, kFramesFlow, H5T_NATIVE_INT8, {0, 0, 0, 2}, path);
+    geometry.flow_height = static_cast<int>(flow.shape()[1]);
+    geometry.flow_width = static_cast<int>(flow.shape()[2]);
     column(flow_crc, kFlowCrc, H5T_NATIVE_UINT32);
   }
   geometry.has_joints = has_dataset(file, kFramesJoints);
   if (geometry.has_joints) {
-    joints = ShardPayload(file, kFramesJoints, 4, path);
-    const std::vector<hsize_t> shape = joints.shape();
-    if (shape.size() != 3 || shape[1] != kJointCount || shape[2] != 3) {
-      throw InputError(path, "joints are not [frames, 14, 3]");
-    }
+    joints = ShardPayload(file, kFramesJoints, H5T_NATIVE_FLOAT, {0, kJointCount, 3}, path);
   }
 }
 
@@ -131,9 +135,7 @@ void ShardReader::State::check_consistency() const {
     }
     demand(jpeg_offset.back() <= frames.rows(), "jpeg_offset points beyond the data");
   } else {
-    demand(frames.rows() == count &&
-               frames.row_bytes() == static_cast<uint64_t>(geometry.height) * geometry.width * 3,
-           "rgb does not fit the frames");
+    demand(frames.rows() == count, "rgb does not fit the frames");
   }
   if (geometry.flow_height > 0) {
     demand(flow.rows() == count && flow_crc.size() == count, "flow does not fit the frames");
