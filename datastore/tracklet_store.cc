@@ -16,12 +16,12 @@ struct TrackletStore::State {
 
 namespace {
 
-// Readers reserve memory for the sizes that the manifest states.
+// Readers reserve memory for the sizes that the manifest states, and take raw frames to have them.
 void demand_geometry(const FrameGeometry& shard, const FrameGeometry& manifest,
                      const fs::path& path) {
   if (shard.height == manifest.height && shard.width == manifest.width &&
       shard.flow_height == manifest.flow_height && shard.flow_width == manifest.flow_width &&
-      shard.has_joints == manifest.has_joints) {
+      shard.has_joints == manifest.has_joints && shard.encoding == manifest.encoding) {
     return;
   }
   throw InputError(path.string(), "has other frames than the manifest says",
