@@ -40,8 +40,7 @@ class MarsReader {
     add_part(train_);
     add_part(test_);
     const size_t queries = mark_queries();
-    dataset_.left_out = faults_.left_out();
-    auto reader = picture_dataset_reader(std::move(dataset_));
+    auto reader = picture_dataset_reader(std::move(dataset_), faults_);
     if (!reader->facts().synthetic) compare_with_published(*reader, queries);
     return reader;
   }

@@ -107,12 +107,14 @@ class PictureDatasetReader : public DatasetReader {
 
 }  // namespace
 
-std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset) {
+std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset,
+                                                      const FaultList& faults) {
   if (dataset.tracklets.empty()) {
     throw InputError(dataset.root.string(),
                      "holds no tracklets of the " + dataset.facts.layout + " layout",
                      "see docs/guides/datasets.md for what belongs where");
   }
+  dataset.left_out = faults.left_out();
   return std::make_unique<PictureDatasetReader>(std::move(dataset));
 }
 

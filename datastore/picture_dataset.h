@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "datastore/dataset_reader.h"
+#include "datastore/fault_list.h"
 
 namespace muster::datastore {
 
@@ -42,13 +43,14 @@ struct PictureDataset {
   DatasetFacts facts;
   std::vector<PictureTracklet> tracklets;
   PackedNames names;
-  std::vector<LeftOut> left_out;
+  std::vector<LeftOut> left_out;  // filled by picture_dataset_reader
 };
 
 // Joints come from ROOT/joints/<description.name>.csv where that exists (the synthetic worlds write
-// it). ROOT/muster-synthetic.json marks rendered data. Throws InputError naming the root if there
-// are no tracklets.
-std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset);
+// it). ROOT/muster-synthetic.json marks rendered data. What was left out is that of `faults`.
+// Throws InputError naming the root if there are no tracklets.
+std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset,
+                                                      const FaultList& faults);
 
 // True for names that end in .png, .jpg, .jpeg or .bmp in any case and do not begin with a dot.
 bool is_picture_name(const std::string& name);

@@ -72,14 +72,16 @@ bool is_there(const fs::path& file) {
   return fs::exists(file, ignored);
 }
 
+// Both readers of splits take all folders, also those that were left out: the tables count through
+// them.
 void read_ilids_splits(const fs::path& root, const std::vector<SequenceFolder>& folders,
-                       DatasetFacts& facts) {
+                       PictureDataset& dataset, FaultList&) {
   std::map<std::string, int32_t> persons = persons_of_camera(folders, 1);
   persons.merge(persons_of_camera(folders, 2));
   const fs::path table = root / "train-test people splits" / "train_test_splits_ilidsvid.mat";
-  if (is_there(table)) read_matlab_splits(table, in_order_of_names(persons), facts);
+  if (is_there(table)) read_matlab_splits(table, in_order_of_names(persons), dataset.facts);
   if (is_there(root / "splits.json")) {
-    read_named_splits(root / "splits.json", persons, facts);
+    read_named_splits(root / "splits.json", persons, dataset.facts);
   }
 }
 
@@ -128,6 +130,19 @@ int64_t sdu_person(const std::string& name) {
   return whole_number(name.substr(name.size() - 3)).value_or(-1);
 }
 
+using ReadSplits = void (*)(const fs::path& root, const std::vector<SequenceFolder>& folders,
+                            PictureDataset& dataset, FaultList& faults);
+
+std::unique_ptr<DatasetReader> sequences_reader(const fs::path& root, const std::string& layout,
+                                                const std::vector<SequenceFolder>& folders,
+                                                ReadSplits read_splits, FaultList& faults,
+                                                common::ProgressSink& progress) {
+  PictureDataset dataset =
+      sequence_folders_dataset(root, facts_of(layout), folders, faults, progress);
+  if (read_splits != nullptr) read_splits(root, folders, dataset, faults);
+  return picture_dataset_reader(std::move(dataset), faults);
+}
+
 }  // namespace
 
 // ROOT/multi_shot/cam_{a,b}/person_NNNN/*.png. The same number in both cameras is the same person
@@ -144,11 +159,7 @@ std::unique_ptr<DatasetReader> open_prid2011(const fs::path& root, const Dataset
       folder.identity += kPridStrangerOffset;
     }
   }
-  PictureDataset dataset =
-      sequence_folders_dataset(root, facts_of("prid2011"), folders, faults, progress);
-  read_prid_splits(root, folders, dataset, faults);
-  dataset.left_out = faults.left_out();
-  return picture_dataset_reader(std::move(dataset));
+  return sequences_reader(root, "prid2011", folders, read_prid_splits, faults, progress);
 }
 
 // ROOT/sequences/cam{1,2}/personNNN/*.png; numbers have gaps.
@@ -158,12 +169,7 @@ std::unique_ptr<DatasetReader> open_ilids_vid(const fs::path& root, const Datase
   std::vector<SequenceFolder> folders;
   add_camera(root, fs::path("sequences") / "cam1", 1, trailing_number, folders, faults);
   add_camera(root, fs::path("sequences") / "cam2", 2, trailing_number, folders, faults);
-  DatasetFacts facts = facts_of("ilids-vid");
-  read_ilids_splits(root, folders, facts);
-  PictureDataset dataset =
-      sequence_folders_dataset(root, std::move(facts), std::move(folders), faults, progress);
-  dataset.left_out = faults.left_out();
-  return picture_dataset_reader(std::move(dataset));
+  return sequences_reader(root, "ilids-vid", folders, read_ilids_splits, faults, progress);
 }
 
 // ROOT/sequences/camN/<person>/*; what store export writes for videos has cameras beyond 2.
@@ -181,10 +187,7 @@ std::unique_ptr<DatasetReader> open_sdu_vid(const fs::path& root, const DatasetO
     add_camera(root, fs::path("sequences") / place.filename(), static_cast<int16_t>(camera),
                sdu_person, folders, faults);
   }
-  PictureDataset dataset =
-      sequence_folders_dataset(root, facts_of("sdu-vid"), std::move(folders), faults, progress);
-  dataset.left_out = faults.left_out();
-  return picture_dataset_reader(std::move(dataset));
+  return sequences_reader(root, "sdu-vid", folders, nullptr, faults, progress);
 }
 
 }  // namespace muster::datastore
