@@ -6,6 +6,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "datastore/directory_listing.h"
 #include "datastore/joints_file.h"
 #include "datastore/picture_files.h"
 
@@ -32,22 +33,6 @@ void read_synthetic_mark(const fs::path& root, DatasetFacts& facts) {
   } catch (const nlohmann::json::exception& failure) {
     throw InputError(mark.string(), std::string("is damaged: ") + failure.what(),
                      "render the world again");
-  }
-}
-
-template <typename Action>
-void for_each_entry(const fs::path& directory, const Action& action) {
-  std::error_code failure;
-  if (!fs::is_directory(directory, failure)) {
-    throw InputError(directory.string(), "no such directory",
-                     "see docs/guides/datasets.md for what belongs where");
-  }
-  fs::directory_iterator entries(directory, failure);
-  for (; !failure && entries != fs::directory_iterator(); entries.increment(failure)) {
-    action(*entries);
-  }
-  if (failure) {
-    throw common::SystemError(directory.string(), "cannot be listed: " + failure.message());
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "datastore/directory_listing.h"
 #include "datastore/footage.h"
 
 namespace muster::datastore {
@@ -59,7 +60,7 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
   }
   footage.root = input;
   std::vector<fs::path> videos, box_files;
-  for (const auto& entry : fs::directory_iterator(input)) {
+  for_each_entry(input, [&](const fs::directory_entry& entry) {
     const std::string name = entry.path().filename().string();
     if (is_video_name(name)) videos.push_back(entry.path());
     const size_t ending = name.rfind(kBoxEnding);
@@ -67,7 +68,7 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
       box_files.push_back(entry.path());
     }
     if (name == "identities.csv") footage.identities_file = entry.path();
-  }
+  });
   if (videos.empty()) {
     throw common::InputError(input.string(), "holds no video (*.avi, *.mp4, *.mkv, ...)",
                              "--input takes a video file or a folder of them");

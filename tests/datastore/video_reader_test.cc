@@ -1,6 +1,7 @@
 #include "datastore/video_reader.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -245,6 +246,26 @@ TEST_F(VideoReaderTest, AFileOfBoxesWithoutARowIsNamed) {
   write_boxed_film("a", 8, 1);
   write_text(directory_ / "a.boxes.csv", kBoxHeading);
   EXPECT_TRUE(common::contains(refusal("a.avi"), "a.boxes.csv: has no box that can be used"));
+}
+
+// Here because the process has no descriptor left for it.
+TEST_F(VideoReaderTest, AFolderThatCannotBeListedIsNamed) {
+  write_boxed_film("a", 8, 1);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::string text;
+  try {
+    opened();
+  } catch (const common::SystemError& failure) {
+    text = failure.what();
+  } catch (const std::exception& failure) {
+    text = std::string("something else: ") + failure.what();
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(text.find(directory_.string() + ": cannot be listed"), 0u) << text;
 }
 
 // Pedestrians from OpenCV's examples; MUSTER_TEST_VIDEO names another place of the file.
