@@ -89,10 +89,9 @@ bool looks_like_sequence(const fs::path& folder) {
          is_there(folder / "seqinfo.ini");
 }
 
-Film sequence_in(const fs::path& folder, const std::string& name, const VideoOptions& options) {
+Film sequence_in(const fs::path& folder, const std::string& name) {
   Film film;
   film.name = name;
-  film.place.max_frames = options.max_frames;
   const fs::path truth = folder / "gt" / "gt.txt", detections = folder / "det" / "det.txt";
   film.origin = is_there(truth) ? BoxOrigin::kMotTruth : BoxOrigin::kMotDetections;
   film.box_file = is_there(truth) ? truth : detections;
@@ -129,7 +128,7 @@ std::unique_ptr<DatasetReader> open_mot(const fs::path& input, const VideoOption
   const fs::path root = (fs::absolute(input) / "").lexically_normal().parent_path();
   if (looks_like_sequence(root)) {
     footage.root = root.parent_path();
-    footage.films.push_back(sequence_in(root, root.filename().string(), options));
+    footage.films.push_back(sequence_in(root, root.filename().string()));
     return open_footage(footage, faults, options, progress);
   }
   footage.root = root;
@@ -137,7 +136,7 @@ std::unique_ptr<DatasetReader> open_mot(const fs::path& input, const VideoOption
     const std::string name = folder.filename().string();
     if (name.front() == '.') continue;
     try {
-      footage.films.push_back(sequence_in(folder, name, options));
+      footage.films.push_back(sequence_in(folder, name));
     } catch (const InputError& failure) {
       if (options.on_error == OnError::kFail) throw;
       footage.films.emplace_back().name = name;

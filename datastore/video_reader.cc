@@ -16,11 +16,10 @@ namespace {
 
 constexpr const char* kBoxEnding = ".boxes.csv";
 
-Film film_of(const fs::path& video, const VideoOptions& options) {
+Film film_of(const fs::path& video) {
   Film film;
   film.name = video.filename().string();
   film.place.video = video;
-  film.place.max_frames = options.max_frames;
   const fs::path boxes = video.parent_path() / (video.stem().string() + kBoxEnding);
   std::error_code ignored;
   if (fs::exists(boxes, ignored)) {
@@ -55,7 +54,7 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
                                "--input takes a video file or a folder of them");
     }
     footage.root = input.parent_path();
-    footage.films.push_back(film_of(input, options));
+    footage.films.push_back(film_of(input));
     return open_footage(footage, faults, options, progress);
   }
   footage.root = input;
@@ -75,7 +74,7 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
   }
   std::sort(videos.begin(), videos.end());
   std::sort(box_files.begin(), box_files.end());
-  for (const fs::path& video : videos) footage.films.push_back(film_of(video, options));
+  for (const fs::path& video : videos) footage.films.push_back(film_of(video));
   require_owners(footage.films, box_files, faults);
   return open_footage(footage, faults, options, progress);
 }
