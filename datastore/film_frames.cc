@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
 #include "common/error.h"
+#include "datastore/file_names.h"
 #include "datastore/picture_files.h"
 
 namespace muster::datastore {
@@ -159,9 +159,7 @@ bool is_video_name(const std::string& name) {
   static const std::array<const char*, 14> endings = {".avi",  ".mp4", ".mkv",  ".mov", ".m4v",
                                                       ".webm", ".mpg", ".mpeg", ".ts",  ".mts",
                                                       ".wmv",  ".flv", ".ogv",  ".3gp"};
-  std::string ending = fs::path(name).extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char letter) { return std::tolower(letter); });
+  const std::string ending = lower_case_extension(name);
   return !name.empty() && name.front() != '.' &&
          std::find(endings.begin(), endings.end(), ending) != endings.end();
 }

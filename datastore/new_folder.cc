@@ -8,17 +8,12 @@
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "common/file_descriptor.h"
+#include "datastore/file_names.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
 
 namespace {
-
-fs::path without_trailing_slash(const fs::path& path) {
-  fs::path plain = path;
-  while (!plain.has_filename() && plain.has_relative_path()) plain = plain.parent_path();
-  return plain;
-}
 
 // Files were closed without waiting for the disk, which for a million small ones would take hours.
 void sync_disk_of(const fs::path& folder, const fs::path& name) {

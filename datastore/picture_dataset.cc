@@ -7,6 +7,7 @@
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "datastore/directory_listing.h"
+#include "datastore/file_names.h"
 #include "datastore/joints_file.h"
 #include "datastore/picture_files.h"
 
@@ -104,9 +105,7 @@ std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset,
 }
 
 bool is_picture_name(const std::string& name) {
-  std::string extension = fs::path(name).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char letter) { return std::tolower(letter); });
+  const std::string extension = lower_case_extension(name);
   return !name.empty() && name.front() != '.' &&
          (extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
           extension == ".bmp");

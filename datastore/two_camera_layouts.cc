@@ -1,13 +1,14 @@
 // PRID-2011, iLIDS-VID and SDU-VID as their publishers lay them out.
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "common/error.h"
 #include "datastore/dataset_catalog.h"
+#include "datastore/file_names.h"
 #include "datastore/official_splits.h"
 #include "datastore/sequence_folders.h"
+#include "datastore/two_camera_facts.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -88,7 +89,6 @@ void read_ilids_splits(const fs::path& root, const std::vector<SequenceFolder>& 
 // PRID's table counts through the persons with 27 frames or more in both cameras.
 void read_prid_splits(const fs::path& root, const std::vector<SequenceFolder>& folders,
                       PictureDataset& dataset, FaultList& faults) {
-  constexpr int64_t kFewestFrames = 27;
   std::map<std::pair<int32_t, int16_t>, int64_t> longest;
   for (const PictureTracklet& tracklet : dataset.tracklets) {
     int64_t& frames = longest[{tracklet.description.identity, tracklet.description.camera}];
@@ -96,7 +96,8 @@ void read_prid_splits(const fs::path& root, const std::vector<SequenceFolder>& f
   }
   std::map<std::string, int32_t> long_enough;
   for (const auto& [name, identity] : persons_of_both(folders)) {
-    if (longest[{identity, 1}] >= kFewestFrames && longest[{identity, 2}] >= kFewestFrames) {
+    if (longest[{identity, 1}] >= kPridFewestFrames &&
+        longest[{identity, 2}] >= kPridFewestFrames) {
       long_enough[name] = identity;
     }
   }
@@ -110,12 +111,6 @@ void read_prid_splits(const fs::path& root, const std::vector<SequenceFolder>& f
   if (is_there(named)) read_named_splits(named, persons_of_both(folders), dataset.facts);
 }
 
-std::optional<int64_t> whole_number(const std::string& text) {
-  const bool digits = !text.empty() && text.size() <= 9 &&
-                      text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? std::optional<int64_t>(std::stoll(text)) : std::nullopt;
-}
-
 // "x_R0012_y" is 12: a token between underscores that is R and digits. Without one the last three
 // characters tell.
 int64_t sdu_person(const std::string& name) {
@@ -124,10 +119,10 @@ int64_t sdu_person(const std::string& name) {
     const std::string token = name.substr(begin, end - begin);
     begin = end + 1;
     if (token.empty() || token.front() != 'R') continue;
-    if (const auto number = whole_number(token.substr(1))) return *number;
+    if (const auto number = digits_value(token.substr(1))) return *number;
   }
   if (name.size() < 3) return -1;
-  return whole_number(name.substr(name.size() - 3)).value_or(-1);
+  return digits_value(name.substr(name.size() - 3)).value_or(-1);
 }
 
 using ReadSplits = void (*)(const fs::path& root, const std::vector<SequenceFolder>& folders,
