@@ -33,11 +33,12 @@ void JointAnnotation::State::open(const fs::path& path, const AnnotationShard& r
   const std::string fault = annotation_shard_fault(path, record);
   if (!fault.empty()) throw InputError(path.string(), fault, remedy);
   const Hdf5Handle file = open_hdf5_file(path.string());
-  ShardPayload joints(file, kFramesJoints, sizeof(float), path.string());
-  const std::vector<hsize_t> expected = {static_cast<hsize_t>(record.frames),
-                                         static_cast<hsize_t>(kJointCount), 3};
-  if (joints.shape() != expected || !joints.is_contiguous()) {
-    throw InputError(path.string(), "does not hold joints as [frames, 14, 3] in one piece", remedy);
+  ShardPayload joints(file, kFramesJoints, H5T_NATIVE_FLOAT, {0, kJointCount, 3}, path.string());
+  if (joints.rows() != static_cast<uint64_t>(record.frames) || !joints.is_contiguous()) {
+    throw InputError(
+        path.string(),
+        "does not hold joints of " + std::to_string(record.frames) + " frames in one piece",
+        remedy);
   }
   shards.push_back(std::move(joints));
 }

@@ -29,24 +29,18 @@ common::SystemError spool_failure(const std::string& problem, int error_number) 
 
 CropSpool::CropSpool(int height, int width) : height_(height), width_(width) {
   std::string name = spool_directory() + "/muster-crops-XXXXXX";
-  file_ = ::mkostemp(name.data(), O_CLOEXEC);
-  if (file_ < 0) throw spool_failure("cannot hold a temporary file", errno);
+  file_ = common::Descriptor(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file_.is_open()) throw spool_failure("cannot hold a temporary file", errno);
   ::unlink(name.c_str());
 }
-
-CropSpool::~CropSpool() { ::close(file_); }
 
 int64_t CropSpool::append(const Image& picture) {
   MUSTER_REQUIRE(picture.height, ==, height_);
   MUSTER_REQUIRE(picture.width, ==, width_);
   const size_t size = picture.rgb.size();
-  for (size_t done = 0; done < size;) {
-    const ssize_t written =
-        ::pwrite(file_, picture.rgb.data() + done, size - done,
-                 static_cast<off_t>(count_) * static_cast<off_t>(size) + static_cast<off_t>(done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw spool_failure("cannot hold the crops of the footage", errno);
-    done += static_cast<size_t>(written);
+  const uint64_t place = static_cast<uint64_t>(count_) * size;
+  if (const int error = common::write_at(file_, place, picture.rgb.data(), size); error != 0) {
+    throw spool_failure("cannot hold the crops of the footage", error);
   }
   return count_++;
 }
@@ -57,13 +51,9 @@ Image CropSpool::read(int64_t index) const {
   Image picture{height_, width_, {}};
   picture.rgb.resize(static_cast<size_t>(height_) * static_cast<size_t>(width_) * 3);
   const size_t size = picture.rgb.size();
-  for (size_t done = 0; done < size;) {
-    const ssize_t got =
-        ::pread(file_, picture.rgb.data() + done, size - done,
-                static_cast<off_t>(index) * static_cast<off_t>(size) + static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) throw spool_failure("lost the crops of the footage", got < 0 ? errno : EIO);
-    done += static_cast<size_t>(got);
+  const uint64_t place = static_cast<uint64_t>(index) * size;
+  if (const int error = common::read_at(file_, place, picture.rgb.data(), size); error != 0) {
+    throw spool_failure("lost the crops of the footage", error);
   }
   return picture;
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "common/file_descriptor.h"
 #include "datastore/image.h"
 
 namespace muster::datastore {
@@ -14,9 +15,6 @@ class CropSpool {
  public:
   // Throws SystemError naming the directory if the file cannot be made.
   CropSpool(int height, int width);
-  CropSpool(const CropSpool&) = delete;
-  CropSpool& operator=(const CropSpool&) = delete;
-  ~CropSpool();
 
   // The picture's index, from 0 on. From one thread. Throws SystemError when the disk is full.
   int64_t append(const Image& picture);
@@ -25,7 +23,7 @@ class CropSpool {
 
  private:
   int height_, width_;
-  int file_ = -1;
+  common::Descriptor file_;
   std::atomic<int64_t> count_{0};
 };
 

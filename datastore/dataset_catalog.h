@@ -33,9 +33,6 @@ std::unique_ptr<DatasetReader> open_mars(const std::filesystem::path& root,
                                          const DatasetOptions& options,
                                          common::ProgressSink& progress);
 
-// Persons above kPridCommonPersons are strangers to the other camera; camera b's are numbered from
-// kPridStrangerOffset on.
-constexpr int32_t kPridCommonPersons = 200, kPridStrangerOffset = 10000;
 std::unique_ptr<DatasetReader> open_prid2011(const std::filesystem::path& root,
                                              const DatasetOptions& options,
                                              common::ProgressSink& progress);

@@ -1,12 +1,12 @@
 #include "datastore/export.h"
 
 #include <cerrno>
-#include <cstdarg>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
 #include "datastore/export_layout.h"
+#include "datastore/file_names.h"
 #include "datastore/joints_file.h"
 #include "datastore/matlab_reader.h"
 #include "datastore/picture_files.h"
@@ -62,16 +62,7 @@ void write_synthetic_mark(const DatasetFacts& facts, NewFolder& folder) {
 }  // namespace
 
 std::string TrackletPlace::picture_name(int64_t frame, const std::string& extension) const {
-  return prefix + formatted("%0*lld", digits, static_cast<long long>(frame + 1)) + extension;
-}
-
-std::string formatted(const char* format, ...) {
-  char text[256];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof(text), format, arguments);
-  va_end(arguments);
-  return text;
+  return prefix + numbered("%0*lld", digits, static_cast<long long>(frame + 1)) + extension;
 }
 
 void write_table(NewFolder& folder, const std::string& name, const std::string& variable,

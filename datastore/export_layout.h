@@ -34,9 +34,6 @@ ExportLayout prid2011_export();
 ExportLayout ilids_vid_export();
 ExportLayout sdu_vid_export();  // of videos too
 
-// printf-style, for names with numbers.
-std::string formatted(const char* format, ...) __attribute__((format(printf, 1, 2)));
-
 // Writes a table and reads it back. Throws SystemError.
 void write_table(NewFolder& folder, const std::string& name, const std::string& variable,
                  size_t rows, size_t columns, const std::vector<int32_t>& values);

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "datastore/export_layout.h"
+#include "datastore/file_names.h"
 
 namespace muster::datastore {
 namespace {
@@ -25,7 +26,7 @@ std::vector<TrackletPlace> mars_places(const TrackletStore& store) {
   std::vector<TrackletPlace> places;
   std::set<std::string> taken;
   for (const StoredTracklet& tracklet : store.tracklets()) {
-    const std::string label = tracklet.identity < 0 ? "00-1" : formatted("%04d", tracklet.identity);
+    const std::string label = tracklet.identity < 0 ? "00-1" : numbered("%04d", tracklet.identity);
     TrackletPlace place;
     place.folder = (trains(tracklet) ? "bbox_train/" : "bbox_test/") + label;
     // Where rows of the dataset shared a number, the second gets a free one.
@@ -33,7 +34,7 @@ std::vector<TrackletPlace> mars_places(const TrackletStore& store) {
     std::string name;
     do {
       require_place(store, tracklet, sequence);
-      name = label + formatted("C%dT%04d", tracklet.camera, sequence++);
+      name = label + numbered("C%dT%04d", tracklet.camera, sequence++);
     } while (!taken.insert(place.folder + name).second);
     place.prefix = name + "F";
     place.digits = std::max(3, static_cast<int>(std::to_string(tracklet.length).size()));

@@ -6,9 +6,9 @@
 #include <set>
 
 #include "common/error.h"
-#include "datastore/dataset_catalog.h"
 #include "datastore/export_layout.h"
-#include "datastore/official_splits.h"
+#include "datastore/file_names.h"
+#include "datastore/two_camera_facts.h"
 
 namespace muster::datastore {
 namespace {
@@ -23,20 +23,20 @@ using FolderOf = std::string (*)(int32_t person, int16_t camera, int32_t again);
 std::string prid_folder(int32_t identity, int16_t camera, int32_t again) {
   const bool stranger = camera == 2 && identity > kPridStrangerOffset + kPridCommonPersons;
   const int32_t person = stranger ? identity - kPridStrangerOffset : identity;
-  const std::string further = again == 0 ? "" : formatted("s%05d_", again);
-  return formatted("multi_shot/cam_%c/person_%s%04d", camera == 1 ? 'a' : 'b', further.c_str(),
-                   person);
+  const std::string further = again == 0 ? "" : numbered("s%05d_", again);
+  return numbered("multi_shot/cam_%c/person_%s%04d", camera == 1 ? 'a' : 'b', further.c_str(),
+                  person);
 }
 
 std::string ilids_folder(int32_t person, int16_t camera, int32_t again) {
-  const std::string further = again == 0 ? "" : formatted("_s%05d_", again);
-  return formatted("sequences/cam%d/person%s%03d", camera, further.c_str(), person);
+  const std::string further = again == 0 ? "" : numbered("_s%05d_", again);
+  return numbered("sequences/cam%d/person%s%03d", camera, further.c_str(), person);
 }
 
 // Three digits where they suffice, as in the dataset itself.
 std::string sdu_folder(int32_t person, int16_t camera, int32_t again) {
-  if (person <= 999 && again == 0) return formatted("sequences/cam%d/person%03d", camera, person);
-  return formatted("sequences/cam%d/person_R%04d_S%05d", camera, person, again);
+  if (person <= 999 && again == 0) return numbered("sequences/cam%d/person%03d", camera, person);
+  return numbered("sequences/cam%d/person_R%04d_S%05d", camera, person, again);
 }
 
 std::vector<TrackletPlace> folder_places(const TrackletStore& store, FolderOf folder_of,
@@ -69,7 +69,7 @@ std::vector<TrackletPlace> ilids_places(const TrackletStore& store) {
   std::vector<TrackletPlace> places = folder_places(store, ilids_folder, 2, 5);
   for (size_t i = 0; i < places.size(); ++i) {
     const StoredTracklet& tracklet = store.tracklets()[i];
-    places[i].prefix = formatted("cam%d_person%03d_", tracklet.camera, tracklet.identity);
+    places[i].prefix = numbered("cam%d_person%03d_", tracklet.camera, tracklet.identity);
   }
   return places;
 }
@@ -125,7 +125,7 @@ void write_named_splits(const DatasetFacts& facts, const char* person_form, cons
   for (const auto& tests : facts.test_identities) {
     nlohmann::json train = nlohmann::json::array(), test = nlohmann::json::array();
     for (const int32_t identity : facts.split_identities) {
-      const std::string name = formatted(person_form, identity);
+      const std::string name = numbered(person_form, identity);
       (trains_in(tests, identity) ? train : test).push_back(name);
     }
     splits.push_back({{"train", train}, {"test", test}});
@@ -139,7 +139,7 @@ bool makes_a_table(const Persons& everyone, const DatasetFacts& facts) {
     return tests.size() == facts.split_identities.size() / 2;
   };
   return facts.split_identities.size() == everyone.size() &&
-         facts.test_identities.size() == kOfficialSplits &&
+         facts.test_identities.size() == size_t{kOfficialSplits} &&
          std::all_of(facts.test_identities.begin(), facts.test_identities.end(), is_half);
 }
 
@@ -147,7 +147,7 @@ void write_ilids_table(const DatasetFacts& facts, NewFolder& folder) {
   // The table counts through the folders in the order of their names.
   std::vector<std::pair<std::string, int32_t>> persons;
   for (const int32_t identity : facts.split_identities) {
-    persons.push_back({formatted(kIlidsPerson, identity), identity});
+    persons.push_back({numbered(kIlidsPerson, identity), identity});
   }
   std::sort(persons.begin(), persons.end());
   std::vector<int32_t> table;

@@ -43,7 +43,7 @@ std::vector<FilmedTrack> followed_people(const Film& film, FaultList& faults,
             : detected_tracks(*frames, film.name, options, progress);
   const bool ends_early = judge_end(*frames, film.place, faults, progress);
   const int64_t last = boxes.empty() ? 0 : boxes.rbegin()->first + 1;
-  if (last > frames->frames_read() && !ends_early && film.place.max_frames == 0) {
+  if (last > frames->frames_read() && !ends_early) {
     faults.leave_out(film.box_file.string(),
                      "has boxes up to frame " + std::to_string(last) + ", the film has " +
                          std::to_string(frames->frames_read()) + " frames",

@@ -143,8 +143,7 @@ CutFilm cut_people(const FilmPlace& place, const std::string& name,
     progress.advance(frames->frames_read());
   }
   progress.end();
-  const bool drops_late_boxes =
-      place.max_frames > 0 || end_is_judged || judge_end(*frames, place, faults, progress);
+  const bool drops_late_boxes = end_is_judged || judge_end(*frames, place, faults, progress);
   return cutter.finish(drops_late_boxes);
 }
 

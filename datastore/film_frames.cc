@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
 #include "common/error.h"
+#include "datastore/file_names.h"
 #include "datastore/picture_files.h"
 
 namespace muster::datastore {
@@ -19,17 +19,13 @@ namespace {
 
 constexpr double kWholeShare = 0.98;  // of the announced frames or time
 
-int64_t limit_of(const FilmPlace& place) {
-  return place.max_frames > 0 ? place.max_frames : INT64_MAX;
-}
-
 std::string decoded_of(int64_t decoded, int64_t announced) {
   return "decoded " + std::to_string(decoded) + " of " + std::to_string(announced) + " frames";
 }
 
 class VideoFrames : public FilmFrames {
  public:
-  explicit VideoFrames(const FilmPlace& place) : video_(place.video), limit_(limit_of(place)) {
+  explicit VideoFrames(const FilmPlace& place) : video_(place.video) {
     std::error_code ignored;
     if (!fs::is_regular_file(video_, ignored)) throw InputError(video_.string(), "no such video");
     // FFmpeg would print its own lines about damaged films between ours.
@@ -49,10 +45,9 @@ class VideoFrames : public FilmFrames {
     if (rate > 0 && std::isfinite(rate)) announced_ms_ = 1000.0 * double(announced_) / rate;
   }
 
-  int64_t announced_frames() const override { return std::min(announced_, limit_); }
+  int64_t announced_frames() const override { return announced_; }
 
   std::optional<FilmFrame> next() override {
-    if (decoded_ >= limit_) return std::nullopt;
     cv::Mat bgr;
     try {
       if (!capture_.read(bgr) || bgr.empty()) return std::nullopt;
@@ -90,9 +85,7 @@ class VideoFrames : public FilmFrames {
   }
 
  private:
-  bool has_announced_count() const {
-    return decoded_ >= limit_ || double(decoded_) >= kWholeShare * double(announced_);
-  }
+  bool has_announced_count() const { return double(decoded_) >= kWholeShare * double(announced_); }
   // The last frame is shown as long as the others on average.
   bool reached_announced_time() const {
     if (decoded_ < 2 || announced_ms_ <= 0) return false;
@@ -101,7 +94,6 @@ class VideoFrames : public FilmFrames {
   }
 
   const fs::path video_;
-  const int64_t limit_;
   cv::VideoCapture capture_;
   int64_t announced_ = 0, decoded_ = 0;
   double announced_ms_ = 0, first_ms_ = 0, last_ms_ = 0;
@@ -112,9 +104,7 @@ class PictureFrames : public FilmFrames {
  public:
   explicit PictureFrames(const FilmPlace& place) : place_(place) {}
 
-  int64_t announced_frames() const override {
-    return std::min(static_cast<int64_t>(place_.pictures.size()), limit_of(place_));
-  }
+  int64_t announced_frames() const override { return static_cast<int64_t>(place_.pictures.size()); }
 
   std::optional<FilmFrame> next() override {
     if (read_ >= announced_frames()) return std::nullopt;
@@ -132,7 +122,7 @@ class PictureFrames : public FilmFrames {
 
   std::string early_end() const override {
     const auto there = static_cast<int64_t>(place_.pictures.size());
-    if (there >= place_.promised_frames || there >= limit_of(place_)) return "";
+    if (there >= place_.promised_frames) return "";
     return "ends early: has " + std::to_string(there) + " of " +
            std::to_string(place_.promised_frames) + " frames";
   }
@@ -198,9 +188,7 @@ bool is_video_name(const std::string& name) {
   static const std::array<const char*, 14> endings = {".avi",  ".mp4", ".mkv",  ".mov", ".m4v",
                                                       ".webm", ".mpg", ".mpeg", ".ts",  ".mts",
                                                       ".wmv",  ".flv", ".ogv",  ".3gp"};
-  std::string ending = fs::path(name).extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char letter) { return std::tolower(letter); });
+  const std::string ending = lower_case_extension(name);
   return !name.empty() && name.front() != '.' &&
          std::find(endings.begin(), endings.end(), ending) != endings.end();
 }

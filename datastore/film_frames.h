@@ -17,7 +17,6 @@ struct FilmPlace {
   std::filesystem::path video;                  // a video file, or
   std::vector<std::filesystem::path> pictures;  // one per frame; empty where the number is missing
   int64_t promised_frames = 0;  // that there should be, as a file beside the pictures says; 0: none
-  int64_t max_frames = 0;       // stop after this many; 0: all
 };
 
 struct FilmFrame {

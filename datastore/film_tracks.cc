@@ -1,15 +1,10 @@
 #include "datastore/film_tracks.h"
 
-#include <algorithm>
-#include <atomic>
-#include <exception>
-#include <functional>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "common/error.h"
+#include "datastore/ordered_parallel.h"
 #include "datastore/person_crop.h"
 #include "datastore/table_file.h"
 
@@ -18,28 +13,6 @@ namespace {
 
 constexpr int64_t kSearchesPerBatch = 16;  // frames the detector gets at a time, from all threads
 constexpr size_t kBatchBytes = size_t{256} << 20;  // fewer where frames are large
-
-// Calls work(0 .. count-1) from `jobs` threads; rethrows the first exception.
-void in_parallel(size_t count, int jobs, const std::function<void(size_t)>& work) {
-  std::atomic<size_t> next{0};
-  std::exception_ptr failure;
-  std::mutex failure_mutex;
-  const auto take_turns = [&] {
-    try {
-      for (size_t index = next++; index < count; index = next++) work(index);
-    } catch (...) {
-      std::lock_guard<std::mutex> lock(failure_mutex);
-      if (!failure) failure = std::current_exception();
-    }
-  };
-  std::vector<std::thread> helpers;
-  for (int job = 1; job < jobs && static_cast<size_t>(job) < count; ++job) {
-    helpers.emplace_back(take_turns);
-  }
-  take_turns();
-  for (std::thread& helper : helpers) helper.join();
-  if (failure) std::rethrow_exception(failure);
-}
 
 std::optional<Image> next_image(FilmFrames& frames) {
   std::optional<FilmFrame> frame = frames.next();
@@ -93,8 +66,10 @@ std::vector<FilmedTrack> detected_tracks(FilmFrames& frames, const std::string& 
   for (std::vector<Image> batch = next_batch(frames, stride); !batch.empty();
        batch = next_batch(frames, stride)) {
     std::vector<std::vector<PersonBox>> people((batch.size() + stride - 1) / stride);
-    in_parallel(people.size(), options.jobs,
-                [&](size_t search) { people[search] = detector.detect(batch[search * stride]); });
+    ordered_parallel(
+        people.size(), options.jobs,
+        [&](size_t search) { return detector.detect(batch[search * stride]); },
+        [&](size_t search, std::vector<PersonBox> seen) { people[search] = std::move(seen); });
     for (size_t index = 0; index < batch.size(); ++index) {
       std::optional<std::vector<PersonBox>> seen;
       if (index % stride == 0) seen = std::move(people[index / stride]);

@@ -206,12 +206,20 @@ void write_attribute_bytes(const Hdf5Handle& object, const std::string& name, hi
   check_hdf5(H5Awrite(attribute.get(), memory_type, value), name, "H5Awrite");
 }
 
-Hdf5Handle open_attribute(const Hdf5Handle& object, const std::string& name,
-                          const std::string& path) {
+// `what` is one value of that class, as a person would say it.
+Hdf5Handle open_attribute(const Hdf5Handle& object, const std::string& name, H5T_class_t type_class,
+                          const std::string& what, const std::string& path) {
   if (H5Aexists(object.get(), name.c_str()) <= 0) {
     throw InputError(path, "has no attribute '" + name + "'", "was it written by muster?");
   }
-  return Hdf5Handle(H5Aopen(object.get(), name.c_str(), H5P_DEFAULT), path, "H5Aopen");
+  Hdf5Handle attribute(H5Aopen(object.get(), name.c_str(), H5P_DEFAULT), path, "H5Aopen");
+  const Hdf5Handle type(H5Aget_type(attribute.get()), path, "H5Aget_type");
+  const Hdf5Handle space(H5Aget_space(attribute.get()), path, "H5Aget_space");
+  // H5Aread writes as many values as there are.
+  if (H5Tget_class(type.get()) != type_class || H5Sget_simple_extent_npoints(space.get()) != 1) {
+    throw InputError(path, "attribute '" + name + "' is not one " + what);
+  }
+  return attribute;
 }
 
 }  // namespace
@@ -233,12 +241,8 @@ void write_attribute(const Hdf5Handle& object, const std::string& name, int64_t 
 
 std::string read_text_attribute(const Hdf5Handle& object, const std::string& name,
                                 const std::string& path) {
-  const Hdf5Handle attribute = open_attribute(object, name, path);
-  Hdf5Handle type(H5Aget_type(attribute.get()), path, "H5Aget_type");
-  Hdf5Handle space(H5Aget_space(attribute.get()), path, "H5Aget_space");
-  if (H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
-    throw InputError(path, "attribute '" + name + "' is not one string");
-  }
+  const Hdf5Handle attribute = open_attribute(object, name, H5T_STRING, "string", path);
+  const Hdf5Handle type(H5Aget_type(attribute.get()), path, "H5Aget_type");
   if (H5Tis_variable_str(type.get()) > 0) {
     char* text = nullptr;
     check_hdf5(H5Aread(attribute.get(), type.get(), &text), path, "H5Aread");
@@ -253,7 +257,7 @@ std::string read_text_attribute(const Hdf5Handle& object, const std::string& nam
 
 int64_t read_integer_attribute(const Hdf5Handle& object, const std::string& name,
                                const std::string& path) {
-  const Hdf5Handle attribute = open_attribute(object, name, path);
+  const Hdf5Handle attribute = open_attribute(object, name, H5T_INTEGER, "whole number", path);
   int64_t value = 0;
   check_hdf5(H5Aread(attribute.get(), H5T_NATIVE_INT64, &value), path, "H5Aread");
   return value;

@@ -54,8 +54,8 @@ void read_rows(const Hdf5Handle& dataset, hid_t type, hsize_t first, hsize_t cou
 void write_attribute(const Hdf5Handle& object, const std::string& name, const std::string& value);
 void write_attribute(const Hdf5Handle& object, const std::string& name, double value);
 void write_attribute(const Hdf5Handle& object, const std::string& name, int64_t value);
-// Throws InputError naming `path` when the attribute is missing or is not one string, of fixed or
-// of variable length.
+// Both throw InputError naming `path` when the attribute is missing or is not one value of its
+// kind. Strings are of fixed or of variable length.
 std::string read_text_attribute(const Hdf5Handle& object, const std::string& name,
                                 const std::string& path);
 int64_t read_integer_attribute(const Hdf5Handle& object, const std::string& name,

@@ -12,6 +12,9 @@ struct Image {
   std::vector<uint8_t> rgb;
 };
 
+// More than any camera's picture has; a small or damaged file must not ask for gigabytes.
+constexpr int64_t kMostPixels = int64_t{1} << 26;
+
 // One frame as its file holds it.
 struct SourceFrame {
   Image image;

@@ -9,9 +9,6 @@
 namespace muster::datastore {
 namespace {
 
-// More than any camera's picture has; a damaged header must not ask for gigabytes.
-constexpr int64_t kMostPixels = int64_t{1} << 26;
-
 struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/file_descriptor.h"
 
 namespace muster::datastore {
 namespace {
@@ -62,18 +62,15 @@ bool copied(void* target, const void* source, size_t bytes) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   handle_bus_errors();
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw common::system_call_error(path, "open", errno);
+  const common::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) throw common::system_call_error(path, "open", errno);
   struct stat facts;
-  void* bytes = MAP_FAILED;
-  if (::fstat(descriptor, &facts) == 0 && facts.st_size > 0) {
-    size_ = static_cast<uint64_t>(facts.st_size);
-    bytes = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
-  }
-  const int failure = errno;
-  ::close(descriptor);
-  if (bytes == MAP_FAILED && size_ > 0) throw common::system_call_error(path, "mmap", failure);
-  bytes_ = size_ > 0 ? static_cast<const uint8_t*>(bytes) : nullptr;
+  if (::fstat(file.get(), &facts) != 0) throw common::system_call_error(path, "fstat", errno);
+  size_ = static_cast<uint64_t>(facts.st_size);
+  if (size_ == 0) return;
+  void* bytes = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (bytes == MAP_FAILED) throw common::system_call_error(path, "mmap", errno);
+  bytes_ = static_cast<const uint8_t*>(bytes);
 }
 
 MappedFile::~MappedFile() {

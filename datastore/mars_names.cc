@@ -5,21 +5,12 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "datastore/file_names.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
 
 namespace {
-
-// The number in `text`, or -1 if it is anything but digits.
-int32_t digits_value(std::string_view text) {
-  int32_t value = 0;
-  for (const char letter : text) {
-    if (std::isdigit(static_cast<unsigned char>(letter)) == 0) return -1;
-    value = 10 * value + (letter - '0');
-  }
-  return text.empty() || text.size() > 9 ? -1 : value;
-}
 
 constexpr char kNameForm[] = "is no name of MARS, such as 0001C1T0002F003.jpg";
 
@@ -70,14 +61,11 @@ std::optional<MarsName> mars_name(std::string_view name) {
   if (name[4] != 'C' || name[6] != 'T' || name[11] != 'F') return {};
   if (!is_picture_name(std::string(name))) return {};
   const std::string_view label = name.substr(0, kMarsLabelLength);
-  MarsName parsed;
-  parsed.identity = label == "00-1" ? -1 : digits_value(label);
-  parsed.camera = static_cast<int16_t>(digits_value(name.substr(5, 1)));
-  parsed.tracklet = digits_value(name.substr(7, 4));
-  const bool whole = (parsed.identity >= 0 || label == "00-1") && parsed.camera >= 1 &&
-                     parsed.tracklet >= 0 &&
-                     digits_value(name.substr(kFrameBegin, dot - kFrameBegin)) >= 0;
-  return whole ? std::optional<MarsName>(parsed) : std::nullopt;
+  const auto identity = label == "00-1" ? -1 : digits_value(label);
+  const auto camera = digits_value(name.substr(5, 1)), tracklet = digits_value(name.substr(7, 4));
+  const auto frame = digits_value(name.substr(kFrameBegin, dot - kFrameBegin));
+  if (!identity || !camera || *camera < 1 || !tracklet || !frame) return {};
+  return MarsName{*identity, static_cast<int16_t>(*camera), *tracklet};
 }
 
 void add_mars_names(const fs::path& root, const std::string& part, PackedNames& names,

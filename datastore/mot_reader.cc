@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "datastore/directory_listing.h"
 #include "datastore/footage.h"
 #include "datastore/picture_dataset.h"
 #include "datastore/table_file.h"
@@ -64,9 +65,9 @@ SequenceInfo usable_sequence_info(const fs::path& file, FaultList& faults) {
 // One path per frame, by the number that its name ends in.
 std::vector<fs::path> numbered_pictures(const fs::path& folder) {
   std::vector<fs::path> pictures;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
     const fs::path& path = entry.path();
-    if (!is_picture_name(path.filename().string())) continue;
+    if (!is_picture_name(path.filename().string())) return;
     const int64_t number = trailing_number(path.stem().string());
     if (number < 1 || number > kMostFrames) {
       throw InputError(path.string(), "does not end in a frame number from 1 on",
@@ -82,15 +83,15 @@ std::vector<fs::path> numbered_pictures(const fs::path& folder) {
                        "remove one of them");
     }
     place = path;
-  }
+  });
   return pictures;
 }
 
 std::vector<fs::path> videos_in(const fs::path& folder) {
   std::vector<fs::path> videos;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
     if (is_video_name(entry.path().filename().string())) videos.push_back(entry.path());
-  }
+  });
   std::sort(videos.begin(), videos.end());
   return videos;
 }
@@ -100,11 +101,9 @@ bool looks_like_sequence(const fs::path& folder) {
          is_there(folder / "seqinfo.ini");
 }
 
-Film sequence_in(const fs::path& folder, const std::string& name, FaultList& faults,
-                 const VideoOptions& options) {
+Film sequence_in(const fs::path& folder, const std::string& name, FaultList& faults) {
   Film film;
   film.name = name;
-  film.place.max_frames = options.max_frames;
   const fs::path truth = folder / "gt" / "gt.txt", detections = folder / "det" / "det.txt";
   film.origin = is_there(truth) ? BoxOrigin::kMotTruth : BoxOrigin::kMotDetections;
   film.box_file = is_there(truth) ? truth : detections;
@@ -141,7 +140,7 @@ std::unique_ptr<DatasetReader> open_mot(const fs::path& input, const VideoOption
   if (looks_like_sequence(root)) {
     footage.root = root.parent_path();
     FaultList faults(options.on_error, footage.root);
-    footage.films.push_back(sequence_in(root, root.filename().string(), faults, options));
+    footage.films.push_back(sequence_in(root, root.filename().string(), faults));
     return open_footage(footage, faults, options, progress);
   }
   footage.root = root;
@@ -150,7 +149,7 @@ std::unique_ptr<DatasetReader> open_mot(const fs::path& input, const VideoOption
     const std::string name = folder.filename().string();
     if (name.front() == '.') continue;
     try {
-      footage.films.push_back(sequence_in(folder, name, faults, options));
+      footage.films.push_back(sequence_in(folder, name, faults));
     } catch (const InputError& failure) {
       if (options.on_error == OnError::kFail) throw;
       footage.films.emplace_back().name = name;

@@ -7,39 +7,19 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "common/file_descriptor.h"
+#include "datastore/file_names.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
 
 namespace {
 
-fs::path without_trailing_slash(const fs::path& path) {
-  fs::path plain = path;
-  while (!plain.has_filename() && plain.has_relative_path()) plain = plain.parent_path();
-  return plain;
-}
-
 // Files were closed without waiting for the disk, which for a million small ones would take hours.
 void sync_disk_of(const fs::path& folder, const fs::path& name) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw common::system_call_error(name.string(), "open", errno);
-  const bool synced = ::syncfs(descriptor) == 0;
-  const int reason = errno;
-  ::close(descriptor);
-  if (!synced) throw common::system_call_error(name.string(), "syncfs", reason);
-}
-
-// 0, or the reason why not all bytes could be written.
-int failure_of_writing(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes.remove_prefix(static_cast<size_t>(written));
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
+  const common::Descriptor file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file.is_open()) throw common::system_call_error(name.string(), "open", errno);
+  if (::syncfs(file.get()) != 0) throw common::system_call_error(name.string(), "syncfs", errno);
 }
 
 }  // namespace
@@ -71,12 +51,13 @@ void NewFolder::write(const fs::path& name, std::string_view bytes) {
     make_folder(name.parent_path());
     last_parent_ = name.parent_path();
   }
-  const int descriptor =
-      ::open((temporary_ / name).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw common::system_call_error((path_ / name).string(), "create", errno);
-  int reason = failure_of_writing(descriptor, bytes);
-  if (::close(descriptor) != 0 && reason == 0) reason = errno;
-  if (reason != 0) throw common::system_call_error((path_ / name).string(), "write", reason);
+  common::Descriptor file(
+      ::open((temporary_ / name).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file.is_open()) throw common::system_call_error((path_ / name).string(), "create", errno);
+  int error = common::write_at(file, 0, bytes.data(), bytes.size());
+  const int closing = file.close();
+  if (error == 0) error = closing;
+  if (error != 0) throw common::system_call_error((path_ / name).string(), "write", error);
 }
 
 fs::path NewFolder::unpublished(const fs::path& name) const { return temporary_ / name; }

@@ -7,6 +7,7 @@
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "datastore/matlab_reader.h"
+#include "datastore/two_camera_facts.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -18,7 +19,7 @@ namespace {
 constexpr char kRemedy[] = "fetch the file that belongs to these folders, or remove it";
 
 void require_split_count(const fs::path& file, size_t splits) {
-  if (splits == kOfficialSplits) return;
+  if (splits == size_t{kOfficialSplits}) return;
   throw InputError(
       file.string(),
       "holds " + std::to_string(splits) + " splits instead of " + std::to_string(kOfficialSplits),

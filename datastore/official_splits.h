@@ -11,12 +11,9 @@
 
 namespace muster::datastore {
 
-// How many every published file has.
-constexpr size_t kOfficialSplits = 10;
-
-// Each fills test_identities and split_identities of `facts`, ascending, or compares with what is
-// there already: two files that disagree are refused. All throw InputError naming the file if it
-// does not fit.
+// A file has kOfficialSplits of them. Each function fills test_identities and split_identities of
+// `facts`, ascending, or compares with what is there already: two files that disagree are refused.
+// Both throw InputError naming the file if it does not fit.
 
 // MATLAB table `ls_set`: a row per split, a permutation of 1 .. persons. The numbers count through
 // `persons`; the first half of a row tests, the second trains.

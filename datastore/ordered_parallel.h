@@ -1,11 +1,14 @@
 // Runs independent work in threads and hands the results on in order.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
 #include <map>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -13,9 +16,26 @@
 
 namespace muster::datastore {
 
-// Calls produce(i) for i in [0, count) in `threads` threads and consume(i, result) in the calling
-// thread in the order of i. At most 2 * threads results wait, so memory is bounded. The first
-// exception of either (the lowest i among producers that ran) ends the work and is rethrown.
+namespace detail {
+
+// Throws SystemError.
+template <typename Work>
+void start_thread(std::vector<std::thread>& workers, const Work& work) {
+  try {
+    workers.emplace_back(work);
+  } catch (const std::system_error& failure) {
+    throw common::SystemError("thread " + std::to_string(workers.size() + 1),
+                              "cannot be started: " + failure.code().message(),
+                              "ask for fewer at a time");
+  }
+}
+
+}  // namespace detail
+
+// Calls produce(i) for i in [0, count) in `threads` threads (fewer where there is less to do) and
+// consume(i, result) in the calling thread in the order of i. At most 2 * threads results wait, so
+// memory is bounded. The first exception of either (the lowest i among producers that ran) ends the
+// work and is rethrown. Throws SystemError if the system has no room for so many threads.
 template <typename Produce, typename Consume>
 void ordered_parallel(size_t count, int threads, const Produce& produce, const Consume& consume) {
   MUSTER_REQUIRE(threads, >, 0);
@@ -62,9 +82,11 @@ void ordered_parallel(size_t count, int threads, const Produce& produce, const C
     for (std::thread& worker : workers) worker.join();
   };
 
+  const size_t wanted = std::min(static_cast<size_t>(threads), count);
   std::vector<std::thread> workers;
-  for (int i = 0; i < threads; ++i) workers.emplace_back(work);
+  workers.reserve(wanted);
   try {
+    while (workers.size() < wanted) detail::start_thread(workers, work);
     while (next_to_consume < count) {
       Outcome outcome;
       {

@@ -4,6 +4,8 @@
 #include <cctype>
 
 #include "common/error.h"
+#include "datastore/directory_listing.h"
+#include "datastore/file_names.h"
 #include "datastore/joints_file.h"
 #include "datastore/picture_files.h"
 #include "datastore/synthetic_mark.h"
@@ -13,22 +15,6 @@ namespace fs = std::filesystem;
 using common::InputError;
 
 namespace {
-
-template <typename Action>
-void for_each_entry(const fs::path& directory, const Action& action) {
-  std::error_code failure;
-  if (!fs::is_directory(directory, failure)) {
-    throw InputError(directory.string(), "no such directory",
-                     "see docs/guides/datasets.md for what belongs where");
-  }
-  fs::directory_iterator entries(directory, failure);
-  for (; !failure && entries != fs::directory_iterator(); entries.increment(failure)) {
-    action(*entries);
-  }
-  if (failure) {
-    throw common::SystemError(directory.string(), "cannot be listed: " + failure.message());
-  }
-}
 
 class PictureDatasetReader : public DatasetReader {
  public:
@@ -100,9 +86,7 @@ std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset,
 }
 
 bool is_picture_name(const std::string& name) {
-  std::string extension = fs::path(name).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char letter) { return std::tolower(letter); });
+  const std::string extension = lower_case_extension(name);
   return !name.empty() && name.front() != '.' &&
          (extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
           extension == ".bmp");

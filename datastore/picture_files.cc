@@ -14,9 +14,6 @@ using common::InputError;
 
 namespace {
 
-// As the JPEG decoder's: a small file must not ask for gigabytes.
-constexpr uint64_t kMostPixels = uint64_t{1} << 26;
-
 uint32_t big_endian(const std::string& bytes, size_t at) {
   uint32_t value = 0;
   for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
@@ -41,7 +38,7 @@ std::string png_fault(const std::string& bytes) {
       return "is damaged at byte " + std::to_string(at);
     }
     if (type == "IHDR" &&
-        uint64_t{big_endian(bytes, at + 8)} * big_endian(bytes, at + 12) > kMostPixels) {
+        uint64_t{big_endian(bytes, at + 8)} * big_endian(bytes, at + 12) > uint64_t{kMostPixels}) {
       return "claims to have more than 67 million pixels";
     }
     if (type == "IEND") return has_pixels ? "" : "holds no pixels";

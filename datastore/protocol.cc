@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "datastore/mars_roles.h"
+#include "datastore/two_camera_facts.h"
 #include "datastore/two_camera_roles.h"
 
 namespace muster::datastore {
@@ -10,11 +11,10 @@ namespace {
 using common::InputError;
 using Roles = std::vector<int32_t>;
 
-constexpr int kSplits = 10;
 constexpr PersonFilter kAnyPerson;
-constexpr PersonFilter kPridLong{27};
+constexpr PersonFilter kPridLong{kPridFewestFrames};
 constexpr PersonFilter kPridMiddle{21};
-constexpr PersonFilter kPridCommon{1, 200};
+constexpr PersonFilter kPridCommon{1, kPridCommonPersons};
 
 const ScoringRules kMarsOfficial{AveragePrecision::kTrapezoid, GalleryRule::kWithQueries,
                                  UnmatchedQueries::kMissed};
@@ -107,8 +107,9 @@ std::string default_protocol(const std::string& layout) {
 std::vector<int32_t> assign_roles(const TrackletStore& store, const ProtocolOptions& options) {
   const Protocol& protocol = find_protocol(
       options.name.empty() ? default_protocol(store.manifest().facts.layout) : options.name);
-  if (options.split < 0 || options.split >= kSplits) {
-    throw InputError("data.split", std::to_string(options.split) + " is not in 0 to 9");
+  if (options.split < 0 || options.split >= kOfficialSplits) {
+    throw InputError("data.split", std::to_string(options.split) + " is not in 0 to " +
+                                       std::to_string(kOfficialSplits - 1));
   }
   return protocol.assign(store, options);
 }

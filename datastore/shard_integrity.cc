@@ -1,14 +1,13 @@
 #include "datastore/shard_integrity.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include "common/crc32c.h"
 #include "common/error.h"
+#include "common/file_descriptor.h"
 #include "datastore/manifest.h"
 
 namespace muster::datastore {
@@ -16,25 +15,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Descriptor {
-  int value;
-  ~Descriptor() {
-    if (value >= 0) ::close(value);
-  }
-};
-
 // Continues `crc` over bytes [begin, end) of the file.
-uint32_t crc_of_range(int descriptor, uint64_t begin, uint64_t end, uint32_t crc,
+uint32_t crc_of_range(const common::Descriptor& file, uint64_t begin, uint64_t end, uint32_t crc,
                       const fs::path& shard) {
   std::vector<char> block(size_t{1} << 20);
   while (begin < end) {
-    const size_t wanted = std::min<uint64_t>(block.size(), end - begin);
-    const ssize_t count = ::pread(descriptor, block.data(), wanted, static_cast<off_t>(begin));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw common::system_call_error(shard.string(), "pread", errno);
-    if (count == 0) throw common::SystemError(shard.string(), "became shorter while it was read");
-    crc = common::crc32c(block.data(), static_cast<size_t>(count), crc);
-    begin += static_cast<uint64_t>(count);
+    const size_t count = std::min<uint64_t>(block.size(), end - begin);
+    if (const int error = common::read_at(file, begin, block.data(), count); error != 0) {
+      throw common::system_call_error(shard.string(), "read", error);
+    }
+    crc = common::crc32c(block.data(), count, crc);
+    begin += count;
   }
   return crc;
 }
@@ -42,8 +33,8 @@ uint32_t crc_of_range(int descriptor, uint64_t begin, uint64_t end, uint32_t crc
 }  // namespace
 
 uint32_t crc32c_outside(const fs::path& shard, const std::vector<ByteRange>& payloads) {
-  const Descriptor file{::open(shard.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0) throw common::system_call_error(shard.string(), "open", errno);
+  const common::Descriptor file(::open(shard.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) throw common::system_call_error(shard.string(), "open", errno);
   std::error_code failure;
   const uint64_t size = fs::file_size(shard, failure);
   if (failure) throw common::SystemError(shard.string(), failure.message());
@@ -53,10 +44,10 @@ uint32_t crc32c_outside(const fs::path& shard, const std::vector<ByteRange>& pay
     if (payload.offset < place || payload.offset > size || payload.bytes > size - payload.offset) {
       throw common::SystemError(shard.string(), "ends before its payload does");
     }
-    crc = crc_of_range(file.value, place, payload.offset, crc, shard);
+    crc = crc_of_range(file, place, payload.offset, crc, shard);
     place = payload.offset + payload.bytes;
   }
-  return crc_of_range(file.value, place, size, crc, shard);
+  return crc_of_range(file, place, size, crc, shard);
 }
 
 bool is_as_written(const fs::path& shard, const ShardRecord& record) {

@@ -6,19 +6,38 @@
 
 namespace muster::datastore {
 
-ShardPayload::ShardPayload(const Hdf5Handle& file, const std::string& name, size_t element_bytes,
-                           const std::string& path)
-    : dataset_(open_dataset(file, name, path)), path_(path) {
+namespace {
+
+bool has_shape(const std::vector<hsize_t>& shape, const std::vector<hsize_t>& demanded) {
+  if (shape.size() != demanded.size()) return false;
+  for (size_t axis = 1; axis < shape.size(); ++axis) {
+    const bool fits = demanded[axis] == 0 ? shape[axis] >= 1 && shape[axis] <= kMostPixelsAcross
+                                          : shape[axis] == demanded[axis];
+    if (!fits) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+ShardPayload::ShardPayload(const Hdf5Handle& file, const std::string& name, hid_t memory_type,
+                           const std::vector<hsize_t>& shape, const std::string& path)
+    : dataset_(open_dataset(file, name, path)),
+      memory_type_(memory_type),
+      path_(path),
+      shape_(shape_of(dataset_)),
+      row_bytes_(H5Tget_size(memory_type)) {
   const Hdf5Handle stored(H5Dget_type(dataset_.get()), path, "H5Dget_type");
-  type_ = Hdf5Handle(H5Tget_native_type(stored.get(), H5T_DIR_ASCEND), path, "H5Tget_native_type");
-  shape_ = shape_of(dataset_);
-  if (shape_.empty()) throw common::InputError(path, name + " has no rows");
-  row_bytes_ = H5Tget_size(stored.get());
-  if (row_bytes_ != element_bytes) {
-    throw common::InputError(path, name + " has elements of " + std::to_string(row_bytes_) +
-                                       " bytes instead of " + std::to_string(element_bytes));
+  if (H5Tget_class(stored.get()) != H5Tget_class(memory_type) ||
+      H5Tget_size(stored.get()) != row_bytes_) {
+    throw common::InputError(path, name + " has elements of another type than it should",
+                             "ingest it again");
+  }
+  if (!has_shape(shape_, shape)) {
+    throw common::InputError(path, name + " has another shape than it should", "ingest it again");
   }
   for (size_t axis = 1; axis < shape_.size(); ++axis) row_bytes_ *= shape_[axis];
+  if (H5Tequal(stored.get(), memory_type) <= 0) return;  // HDF5 converts
   offset_ = H5Dget_offset(dataset_.get());
   if (is_contiguous()) file_ = MappedFile(path);
 }
@@ -28,7 +47,7 @@ void ShardPayload::read(uint64_t first_row, uint64_t rows, void* target) const {
     // HDF5 keeps nothing apart by file: one lock for all.
     static std::mutex mutex;
     const std::lock_guard<std::mutex> lock(mutex);
-    read_rows(dataset_, type_.get(), first_row, rows, target, path_);
+    read_rows(dataset_, memory_type_, first_row, rows, target, path_);
     return;
   }
   file_.read(offset_ + first_row * row_bytes_, rows * row_bytes_, target);

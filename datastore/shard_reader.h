@@ -1,6 +1,6 @@
-// Reads one shard. HDF5 is asked once, at opening, where the payloads lie; frames then come by
-// pread without HDF5's global lock. A repacked (chunked, filtered) copy is read through HDF5
-// instead.
+// Reads one shard. HDF5 is asked once, at opening, where the payloads lie; frames then are copied
+// out of the mapped file without HDF5's global lock. A repacked (chunked, filtered) copy is read
+// through HDF5 instead.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,11 @@
 #include <vector>
 
 #include "datastore/image.h"
+#include "datastore/shard_columns.h"
 #include "datastore/shard_format.h"
 #include "datastore/shard_integrity.h"
 
 namespace muster::datastore {
-
-// The plain columns of a shard, one entry per tracklet.
-struct ShardColumns {
-  std::vector<uint64_t> start;
-  std::vector<uint32_t> length;
-  std::vector<int32_t> identity;
-  std::vector<int16_t> camera;
-  std::vector<int32_t> sequence;
-  std::vector<int32_t> role;
-};
 
 // Frames are rows of the shard, 0-based. Const members may be called from several threads. A
 // frame's checksum is tested whenever read_frame_bytes, read_image or read_flow read it, and by the
@@ -32,8 +23,7 @@ struct ShardColumns {
 // shard and frame.
 class ShardReader {
  public:
-  // Throws InputError if the file is missing, unfinished, of another format version or
-  // inconsistent.
+  // Throws as read_shard_contents does.
   explicit ShardReader(const std::filesystem::path& path);
   ~ShardReader();
   const ShardColumns& columns() const;
@@ -70,10 +60,5 @@ class ShardReader {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-// The uuid that belongs to this content; `joints_crc` continues over all joints in order.
-std::string content_uuid(const ShardColumns& columns, const std::vector<uint32_t>& frame_crc,
-                         const std::vector<uint32_t>& flow_crc, uint32_t joints_crc,
-                         const std::string& ingest_identity);
 
 }  // namespace muster::datastore

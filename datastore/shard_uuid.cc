@@ -1,6 +1,6 @@
 // The uuid of a shard, from its content.
 #include "common/sha256.h"
-#include "datastore/shard_reader.h"
+#include "datastore/shard_columns.h"
 
 namespace muster::datastore {
 

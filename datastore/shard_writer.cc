@@ -8,6 +8,7 @@
 #include "common/atomic_file.h"
 #include "common/crc32c.h"
 #include "common/error.h"
+#include "common/file_descriptor.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/shard_reader.h"
 
@@ -24,33 +25,22 @@ class Spool {
  public:
   explicit Spool(const fs::path& beside) : name_(beside.string()) {
     const std::string hidden = common::temporary_name_beside(beside).string();
-    descriptor_ = ::open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (descriptor_ < 0) throw common::system_call_error(name_, "create", errno);
+    file_ = common::Descriptor(::open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file_.is_open()) throw common::system_call_error(name_, "create", errno);
     ::unlink(hidden.c_str());
   }
-  ~Spool() { ::close(descriptor_); }
   void append(const std::vector<uint8_t>& bytes) {
     waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
     if (waiting_.size() >= kWriteBytes) flush();
   }
   // Only what was flushed.
   void read(uint64_t offset, std::vector<uint8_t>& block) const {
-    for (size_t done = 0; done < block.size();) {
-      const ssize_t count = ::pread(descriptor_, block.data() + done, block.size() - done,
-                                    static_cast<off_t>(offset + done));
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) throw common::system_call_error(name_, "read", count < 0 ? errno : EIO);
-      done += static_cast<size_t>(count);
-    }
+    const int error = common::read_at(file_, offset, block.data(), block.size());
+    if (error != 0) throw common::system_call_error(name_, "read", error);
   }
   void flush() {
-    for (size_t done = 0; done < waiting_.size();) {
-      const ssize_t written = ::pwrite(descriptor_, waiting_.data() + done, waiting_.size() - done,
-                                       static_cast<off_t>(written_ + done));
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw common::system_call_error(name_, "write", errno);
-      done += static_cast<size_t>(written);
-    }
+    const int error = common::write_at(file_, written_, waiting_.data(), waiting_.size());
+    if (error != 0) throw common::system_call_error(name_, "write", error);
     written_ += waiting_.size();
     waiting_.clear();
   }
@@ -58,7 +48,7 @@ class Spool {
 
  private:
   std::string name_;
-  int descriptor_ = -1;
+  common::Descriptor file_;
   std::vector<uint8_t> waiting_;
   uint64_t written_ = 0;
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "common/error.h"
+#include "datastore/directory_listing.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -21,8 +22,8 @@ fs::path mark_of(const fs::path& store, const std::string& identity) {
 }
 
 // False only if somebody else's lock stands against it.
-bool lock(int descriptor, int kind) {
-  while (::flock(descriptor, kind) != 0) {
+bool lock(const common::Descriptor& file, int kind) {
+  while (::flock(file.get(), kind) != 0) {
     if (errno == EWOULDBLOCK) return false;
     if (errno != EINTR) break;  // no locks here
   }
@@ -30,32 +31,28 @@ bool lock(int descriptor, int kind) {
 }
 
 // Opens and locks the mark; one that was removed in between is made again.
-int held_mark(const fs::path& file) {
+common::Descriptor held_mark(const fs::path& file) {
   for (;;) {
-    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0) throw common::system_call_error(file.string(), "create", errno);
-    lock(descriptor, LOCK_SH);
+    common::Descriptor mark(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (!mark.is_open()) throw common::system_call_error(file.string(), "create", errno);
+    lock(mark, LOCK_SH);
     struct stat facts {};
-    if (::fstat(descriptor, &facts) == 0 && facts.st_nlink > 0) return descriptor;
-    ::close(descriptor);
+    if (::fstat(mark.get(), &facts) == 0 && facts.st_nlink > 0) return mark;
   }
 }
 
-void remove_and_close(const fs::path& file, int descriptor) {
-  if (lock(descriptor, LOCK_EX | LOCK_NB)) ::unlink(file.c_str());
-  ::close(descriptor);
+void remove_if_last(const fs::path& file, const common::Descriptor& held) {
+  if (lock(held, LOCK_EX | LOCK_NB)) ::unlink(file.c_str());
 }
 
 // A mark in the store other than `own`.
 bool has_other_mark(const fs::path& store, const fs::path& own) {
-  std::error_code failure;
-  for (fs::directory_iterator entry(store, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    const fs::path name = entry->path().filename();
-    if (StoreMark::is_mark(name.string()) && name != own.filename()) return true;
-  }
-  if (failure) throw common::system_call_error(store.string(), "list", failure.value());
-  return false;
+  bool found = false;
+  for_each_entry(store, [&](const fs::directory_entry& entry) {
+    const fs::path name = entry.path().filename();
+    found = found || (StoreMark::is_mark(name.string()) && name != own.filename());
+  });
+  return found;
 }
 
 }  // namespace
@@ -64,23 +61,19 @@ StoreMark::StoreMark(const fs::path& store, const std::string& identity)
     : file_(mark_of(store, identity)) {
   std::error_code ignored;
   const bool stood_there = fs::exists(file_, ignored);
-  descriptor_ = held_mark(file_);
+  held_ = held_mark(file_);
   if (!has_other_mark(store, file_)) return;
-  if (stood_there) {
-    ::close(descriptor_);
-  } else {
-    remove_and_close(file_, descriptor_);
-  }
+  if (!stood_there) remove_if_last(file_, held_);
   throw common::InputError(store.string(), "was begun with other data or settings",
                            "choose another --store, or remove this one first");
 }
 
-StoreMark::~StoreMark() { remove_and_close(file_, descriptor_); }
+StoreMark::~StoreMark() { remove_if_last(file_, held_); }
 
 void StoreMark::remove_unheld(const fs::path& store, const std::string& identity) noexcept {
   const fs::path file = mark_of(store, identity);
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor >= 0) remove_and_close(file, descriptor);
+  const common::Descriptor mark(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+  if (mark.is_open()) remove_if_last(file, mark);
 }
 
 bool StoreMark::is_mark(const std::string& file_name) { return file_name.rfind(kPrefix, 0) == 0; }

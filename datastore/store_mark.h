@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <string>
 
+#include "common/file_descriptor.h"
+
 namespace muster::datastore {
 
 // An empty hidden file whose name says the identity: a kill cannot leave half of it. Ingests of one
@@ -25,7 +27,7 @@ class StoreMark {
 
  private:
   const std::filesystem::path file_;
-  int descriptor_;
+  common::Descriptor held_;
 };
 
 }  // namespace muster::datastore

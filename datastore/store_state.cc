@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "datastore/directory_listing.h"
 #include "datastore/shard_reader.h"
 #include "datastore/store_mark.h"
 
@@ -19,12 +20,9 @@ bool is_remains(const std::string& name) {
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
-  std::error_code failure;
-  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    names.push_back(entry->path().filename().string());
-  }
-  if (failure) throw common::system_call_error(folder.string(), "list", failure.value());
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
+    names.push_back(entry.path().filename().string());
+  });
   return names;
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/crc32c.h"
 #include "common/error.h"
+#include "common/file_descriptor.h"
 #include "common/sha256.h"
 #include "datastore/manifest.h"
 #include "datastore/ordered_parallel.h"
@@ -23,42 +24,24 @@ namespace fs = std::filesystem;
 namespace {
 
 // Small enough to stay in a core's second cache between reading and checking. Mapping the file
-// instead gains a fifth at most, and a bad disk would then end the program instead of being told.
+// instead gains a fifth at most, and reading goes on after a block that the disk does not give.
 constexpr uint64_t kReadBytes = kChecksumBlockBytes / 8;
 
 std::string error_text(int error) { return std::generic_category().message(error); }
 
 class ShardFile {
  public:
-  explicit ShardFile(const fs::path& path)
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit ShardFile(const fs::path& path) : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     struct stat facts {};
-    if (descriptor_ < 0 || ::fstat(descriptor_, &facts) != 0) error_ = errno;
+    if (!file_.is_open() || ::fstat(file_.get(), &facts) != 0) error_ = errno;
     bytes_ = static_cast<uint64_t>(facts.st_size);
   }
-  ~ShardFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  ShardFile(const ShardFile&) = delete;
-  ShardFile& operator=(const ShardFile&) = delete;
   int error() const { return error_; }  // of opening; 0 if it went well
   uint64_t bytes() const { return bytes_; }
-  // Fills `target` with the bytes from `offset`. Returns 0 or the system's error; a file that ends
-  // before that is EIO.
-  int read(uint64_t offset, uint64_t count, char* target) const {
-    for (uint64_t done = 0; done < count;) {
-      const ssize_t got =
-          ::pread(descriptor_, target + done, count - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return errno;
-      if (got == 0) return EIO;
-      done += static_cast<uint64_t>(got);
-    }
-    return 0;
-  }
+  const common::Descriptor& descriptor() const { return file_; }
 
  private:
-  int descriptor_;
+  common::Descriptor file_;
   int error_ = 0;
   uint64_t bytes_ = 0;
 };
@@ -121,7 +104,8 @@ class PieceVerifier {
     uint32_t crc = 0;
     for (uint64_t offset = begin; offset < end; offset += kReadBytes) {
       const uint64_t count = std::min(kReadBytes, end - offset);
-      if (const int error = file_.read(offset, count, buffer.data()); error != 0) {
+      if (const int error = common::read_at(file_.descriptor(), offset, buffer.data(), count);
+          error != 0) {
         add(range() + " cannot be read: " + error_text(error));
         with_sha256_ = false;  // the fault is told already
         return;

@@ -19,16 +19,21 @@ struct TrackletStore::State {
   std::vector<StoredTracklet> tracklets;
   std::string annotation_name;
   std::optional<JointAnnotation> annotation;  // hides the shards' joints
+
+  // Where the tracklet lies; it must have these frames.
+  const ShardReader& shard_of(const StoredTracklet& tracklet, int64_t frame) const;
+  const ShardReader& shard_of(const StoredTracklet& tracklet,
+                              const std::vector<int32_t>& frames) const;
 };
 
 namespace {
 
-// Readers reserve memory for the sizes that the manifest states.
+// Readers reserve memory for the sizes that the manifest states, and take raw frames to have them.
 void demand_geometry(const FrameGeometry& shard, const FrameGeometry& manifest,
                      const fs::path& path) {
   if (shard.height == manifest.height && shard.width == manifest.width &&
       shard.flow_height == manifest.flow_height && shard.flow_width == manifest.flow_width &&
-      shard.has_joints == manifest.has_joints) {
+      shard.has_joints == manifest.has_joints && shard.encoding == manifest.encoding) {
     return;
   }
   throw InputError(path.string(), "has other frames than the manifest says",
@@ -89,13 +94,6 @@ std::string chosen_annotation(const fs::path& store, const JointSource& source,
   return names.empty() ? "" : names.front();
 }
 
-void require_frames(const StoredTracklet& tracklet, const std::vector<int32_t>& frames) {
-  for (const int32_t frame : frames) {
-    MUSTER_REQUIRE(frame, >=, 0);
-    MUSTER_REQUIRE(frame, <, tracklet.length);
-  }
-}
-
 }  // namespace
 
 TrackletStore::TrackletStore(const fs::path& directory, const JointSource& joints)
@@ -135,26 +133,30 @@ const fs::path& TrackletStore::directory() const { return state_->directory; }
 const Manifest& TrackletStore::manifest() const { return state_->manifest; }
 const std::vector<StoredTracklet>& TrackletStore::tracklets() const { return state_->tracklets; }
 
-Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) const {
+const ShardReader& TrackletStore::State::shard_of(const StoredTracklet& tracklet,
+                                                  int64_t frame) const {
   MUSTER_REQUIRE(frame, >=, 0);
-  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
-  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_image(tracklet.first_frame +
-                                                                         frame);
+  MUSTER_REQUIRE(frame, <, int64_t{tracklet.length});
+  return *shards[static_cast<size_t>(tracklet.shard)];
+}
+
+const ShardReader& TrackletStore::State::shard_of(const StoredTracklet& tracklet,
+                                                  const std::vector<int32_t>& frames) const {
+  for (const int32_t frame : frames) shard_of(tracklet, frame);
+  return *shards[static_cast<size_t>(tracklet.shard)];
+}
+
+Image TrackletStore::read_image(const StoredTracklet& tracklet, int64_t frame) const {
+  return state_->shard_of(tracklet, frame).read_image(tracklet.first_frame + frame);
 }
 
 std::vector<uint8_t> TrackletStore::read_frame_bytes(const StoredTracklet& tracklet,
                                                      int64_t frame) const {
-  MUSTER_REQUIRE(frame, >=, 0);
-  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
-  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_frame_bytes(
-      tracklet.first_frame + frame);
+  return state_->shard_of(tracklet, frame).read_frame_bytes(tracklet.first_frame + frame);
 }
 
 std::vector<int8_t> TrackletStore::read_flow(const StoredTracklet& tracklet, int64_t frame) const {
-  MUSTER_REQUIRE(frame, >=, 0);
-  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
-  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_flow(tracklet.first_frame +
-                                                                        frame);
+  return state_->shard_of(tracklet, frame).read_flow(tracklet.first_frame + frame);
 }
 
 std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet, int64_t frame) const {
@@ -165,26 +167,22 @@ std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet, in
 
 void TrackletStore::read_images_into(const StoredTracklet& tracklet,
                                      const std::vector<int32_t>& frames, uint8_t* rgb) const {
-  require_frames(tracklet, frames);
-  state_->shards[static_cast<size_t>(tracklet.shard)]->read_images_into(tracklet.first_frame,
-                                                                        frames, rgb);
+  state_->shard_of(tracklet, frames).read_images_into(tracklet.first_frame, frames, rgb);
 }
 
 void TrackletStore::read_flow_into(const StoredTracklet& tracklet,
                                    const std::vector<int32_t>& frames, int8_t* flow) const {
-  require_frames(tracklet, frames);
-  state_->shards[static_cast<size_t>(tracklet.shard)]->read_flow_into(tracklet.first_frame, frames,
-                                                                      flow);
+  state_->shard_of(tracklet, frames).read_flow_into(tracklet.first_frame, frames, flow);
 }
 
 void TrackletStore::read_joints_into(const StoredTracklet& tracklet,
                                      const std::vector<int32_t>& frames, Joint* joints) const {
-  require_frames(tracklet, frames);
-  const auto shard = static_cast<size_t>(tracklet.shard);
+  const ShardReader& shard = state_->shard_of(tracklet, frames);
   if (state_->annotation) {
-    state_->annotation->read_joints_into(shard, tracklet.first_frame, frames, joints);
+    state_->annotation->read_joints_into(static_cast<size_t>(tracklet.shard), tracklet.first_frame,
+                                         frames, joints);
   } else {
-    state_->shards[shard]->read_joints_into(tracklet.first_frame, frames, joints);
+    shard.read_joints_into(tracklet.first_frame, frames, joints);
   }
 }
 

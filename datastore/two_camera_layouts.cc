@@ -1,13 +1,14 @@
 // PRID-2011, iLIDS-VID and SDU-VID as their publishers lay them out.
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "common/error.h"
 #include "datastore/dataset_catalog.h"
+#include "datastore/file_names.h"
 #include "datastore/official_splits.h"
 #include "datastore/sequence_folders.h"
+#include "datastore/two_camera_facts.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -72,21 +73,22 @@ bool is_there(const fs::path& file) {
   return fs::exists(file, ignored);
 }
 
+// Both readers of splits take all folders, also those that were left out: the tables count through
+// them.
 void read_ilids_splits(const fs::path& root, const std::vector<SequenceFolder>& folders,
-                       DatasetFacts& facts) {
+                       PictureDataset& dataset, FaultList&) {
   std::map<std::string, int32_t> persons = persons_of_camera(folders, 1);
   persons.merge(persons_of_camera(folders, 2));
   const fs::path table = root / "train-test people splits" / "train_test_splits_ilidsvid.mat";
-  if (is_there(table)) read_matlab_splits(table, in_order_of_names(persons), facts);
+  if (is_there(table)) read_matlab_splits(table, in_order_of_names(persons), dataset.facts);
   if (is_there(root / "splits.json")) {
-    read_named_splits(root / "splits.json", persons, facts);
+    read_named_splits(root / "splits.json", persons, dataset.facts);
   }
 }
 
 // PRID's table counts through the persons with 27 frames or more in both cameras.
 void read_prid_splits(const fs::path& root, const std::vector<SequenceFolder>& folders,
                       PictureDataset& dataset, FaultList& faults) {
-  constexpr int64_t kFewestFrames = 27;
   std::map<std::pair<int32_t, int16_t>, int64_t> longest;
   for (const PictureTracklet& tracklet : dataset.tracklets) {
     int64_t& frames = longest[{tracklet.description.identity, tracklet.description.camera}];
@@ -94,7 +96,8 @@ void read_prid_splits(const fs::path& root, const std::vector<SequenceFolder>& f
   }
   std::map<std::string, int32_t> long_enough;
   for (const auto& [name, identity] : persons_of_both(folders)) {
-    if (longest[{identity, 1}] >= kFewestFrames && longest[{identity, 2}] >= kFewestFrames) {
+    if (longest[{identity, 1}] >= kPridFewestFrames &&
+        longest[{identity, 2}] >= kPridFewestFrames) {
       long_enough[name] = identity;
     }
   }
@@ -108,12 +111,6 @@ void read_prid_splits(const fs::path& root, const std::vector<SequenceFolder>& f
   if (is_there(named)) read_named_splits(named, persons_of_both(folders), dataset.facts);
 }
 
-std::optional<int64_t> whole_number(const std::string& text) {
-  const bool digits = !text.empty() && text.size() <= 9 &&
-                      text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? std::optional<int64_t>(std::stoll(text)) : std::nullopt;
-}
-
 // "x_R0012_y" is 12: a token between underscores that is R and digits. Without one the last three
 // characters tell.
 int64_t sdu_person(const std::string& name) {
@@ -122,10 +119,23 @@ int64_t sdu_person(const std::string& name) {
     const std::string token = name.substr(begin, end - begin);
     begin = end + 1;
     if (token.empty() || token.front() != 'R') continue;
-    if (const auto number = whole_number(token.substr(1))) return *number;
+    if (const auto number = digits_value(token.substr(1))) return *number;
   }
   if (name.size() < 3) return -1;
-  return whole_number(name.substr(name.size() - 3)).value_or(-1);
+  return digits_value(name.substr(name.size() - 3)).value_or(-1);
+}
+
+using ReadSplits = void (*)(const fs::path& root, const std::vector<SequenceFolder>& folders,
+                            PictureDataset& dataset, FaultList& faults);
+
+std::unique_ptr<DatasetReader> sequences_reader(const fs::path& root, const std::string& layout,
+                                                const std::vector<SequenceFolder>& folders,
+                                                ReadSplits read_splits, FaultList& faults,
+                                                common::ProgressSink& progress) {
+  PictureDataset dataset =
+      sequence_folders_dataset(root, facts_of(layout), folders, faults, progress);
+  if (read_splits != nullptr) read_splits(root, folders, dataset, faults);
+  return picture_dataset_reader(std::move(dataset), faults, progress);
 }
 
 }  // namespace
@@ -144,10 +154,7 @@ std::unique_ptr<DatasetReader> open_prid2011(const fs::path& root, const Dataset
       folder.identity += kPridStrangerOffset;
     }
   }
-  PictureDataset dataset =
-      sequence_folders_dataset(root, facts_of("prid2011"), folders, faults, progress);
-  read_prid_splits(root, folders, dataset, faults);
-  return picture_dataset_reader(std::move(dataset), faults, progress);
+  return sequences_reader(root, "prid2011", folders, read_prid_splits, faults, progress);
 }
 
 // ROOT/sequences/cam{1,2}/personNNN/*.png; numbers have gaps.
@@ -157,11 +164,7 @@ std::unique_ptr<DatasetReader> open_ilids_vid(const fs::path& root, const Datase
   std::vector<SequenceFolder> folders;
   add_camera(root, fs::path("sequences") / "cam1", 1, trailing_number, folders, faults);
   add_camera(root, fs::path("sequences") / "cam2", 2, trailing_number, folders, faults);
-  DatasetFacts facts = facts_of("ilids-vid");
-  read_ilids_splits(root, folders, facts);
-  PictureDataset dataset =
-      sequence_folders_dataset(root, std::move(facts), std::move(folders), faults, progress);
-  return picture_dataset_reader(std::move(dataset), faults, progress);
+  return sequences_reader(root, "ilids-vid", folders, read_ilids_splits, faults, progress);
 }
 
 // ROOT/sequences/camN/<person>/*; what store export writes for videos has cameras beyond 2.
@@ -179,9 +182,7 @@ std::unique_ptr<DatasetReader> open_sdu_vid(const fs::path& root, const DatasetO
     add_camera(root, fs::path("sequences") / place.filename(), static_cast<int16_t>(camera),
                sdu_person, folders, faults);
   }
-  PictureDataset dataset =
-      sequence_folders_dataset(root, facts_of("sdu-vid"), std::move(folders), faults, progress);
-  return picture_dataset_reader(std::move(dataset), faults, progress);
+  return sequences_reader(root, "sdu-vid", folders, nullptr, faults, progress);
 }
 
 }  // namespace muster::datastore

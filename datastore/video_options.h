@@ -14,7 +14,6 @@ struct VideoOptions {
   int64_t minimum_frames = 16;               // of a tracklet; shorter ones are dropped
   int64_t gap_frames = 5;                    // dropped between the halves of a track
   int64_t detection_interval_frames = 3;     // the detector sees every third frame
-  int64_t max_frames = 0;                    // of each video; 0: all
   double margin = 0.05;  // around a detected body, as a share of its height, each side
   int jobs = 1;          // threads that detect; the result does not depend on it
   OnError on_error = OnError::kFail;

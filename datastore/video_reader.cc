@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "datastore/directory_listing.h"
 #include "datastore/footage.h"
 
 namespace muster::datastore {
@@ -15,11 +16,10 @@ namespace {
 
 constexpr const char* kBoxEnding = ".boxes.csv";
 
-Film film_of(const fs::path& video, const VideoOptions& options) {
+Film film_of(const fs::path& video) {
   Film film;
   film.name = video.filename().string();
   film.place.video = video;
-  film.place.max_frames = options.max_frames;
   const fs::path boxes = video.parent_path() / (video.stem().string() + kBoxEnding);
   std::error_code ignored;
   if (fs::exists(boxes, ignored)) {
@@ -54,13 +54,13 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
     }
     footage.root = input.parent_path();
     const FaultList faults(options.on_error, footage.root);
-    footage.films.push_back(film_of(input, options));
+    footage.films.push_back(film_of(input));
     return open_footage(footage, faults, options, progress);
   }
   footage.root = input;
   FaultList faults(options.on_error, input);
   std::vector<fs::path> videos, box_files;
-  for (const auto& entry : fs::directory_iterator(input)) {
+  for_each_entry(input, [&](const fs::directory_entry& entry) {
     const std::string name = entry.path().filename().string();
     if (is_video_name(name)) videos.push_back(entry.path());
     const size_t ending = name.rfind(kBoxEnding);
@@ -68,14 +68,14 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
       box_files.push_back(entry.path());
     }
     if (name == "identities.csv") footage.identities_file = entry.path();
-  }
+  });
   if (videos.empty()) {
     throw common::InputError(input.string(), "holds no video (*.avi, *.mp4, *.mkv, ...)",
                              "--input takes a video file or a folder of them");
   }
   std::sort(videos.begin(), videos.end());
   std::sort(box_files.begin(), box_files.end());
-  for (const fs::path& video : videos) footage.films.push_back(film_of(video, options));
+  for (const fs::path& video : videos) footage.films.push_back(film_of(video));
   require_owners(footage.films, box_files, faults);
   return open_footage(footage, faults, options, progress);
 }

@@ -164,7 +164,7 @@ class VideoFile {
     writer_.release();
     int64_t whole = 0;
     try {
-      const std::unique_ptr<FilmFrames> frames = open_film_frames({path_, {}, 0, 0});
+      const std::unique_ptr<FilmFrames> frames = open_film_frames({path_, {}, 0});
       while (frames->next()) ++whole;
     } catch (const common::InputError&) {
     }

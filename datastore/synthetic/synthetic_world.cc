@@ -73,10 +73,6 @@ PlanRequest checked_request(const SyntheticWorldOptions& options, const WorldTra
   return request;
 }
 
-std::filesystem::path without_trailing_slash(const std::filesystem::path& path) {
-  return path.has_filename() ? path : path.parent_path();
-}
-
 }  // namespace
 
 std::vector<std::string> synthetic_world_names() {

@@ -1,11 +1,10 @@
 #include "datastore/synthetic/tracklet_plan.h"
 
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 
 #include "common/error.h"
 #include "datastore/synthetic/random_streams.h"
+#include "datastore/two_camera_facts.h"
 
 namespace muster::datastore {
 namespace {
@@ -22,15 +21,6 @@ void name_frames(TrackletPlan& plan, const PlanRequest& request, const std::stri
 
 }  // namespace
 
-std::string numbered(const char* format, ...) {
-  char text[256];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
-
 int drawn_length(const PlanRequest& request, uint64_t person_key, int camera, int sequence) {
   auto random = random_stream(request.seed, person_key, static_cast<uint64_t>(camera),
                               static_cast<uint64_t>(sequence), Purpose::kPlan);
@@ -43,8 +33,7 @@ int drawn_length(const PlanRequest& request, uint64_t person_key, int camera, in
 // The first N numbers are the same person in both cameras; the numbers above 200, as in PRID-2011
 // itself, are other people in each, more of them in camera B.
 std::vector<TrackletPlan> plan_prid2011(const PlanRequest& request) {
-  constexpr int kCommonPersons = 200;
-  if (request.identities > kCommonPersons) {
+  if (request.identities > kPridCommonPersons) {
     throw common::InputError(
         "--identities",
         std::to_string(request.identities) + " are more than the 200 common persons of PRID-2011");
@@ -54,7 +43,7 @@ std::vector<TrackletPlan> plan_prid2011(const PlanRequest& request) {
   for (int camera = 1; camera <= 2; ++camera) {
     const int singles = std::max(1, common_count / (camera == 1 ? 8 : 5));
     for (int index = 1; index <= common_count + singles; ++index) {
-      const int number = index <= common_count ? index : kCommonPersons + index - common_count;
+      const int number = index <= common_count ? index : kPridCommonPersons + index - common_count;
       TrackletPlan plan;
       plan.identity = number;
       plan.camera = camera;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "datastore/file_names.h"
 #include "datastore/synthetic/world_traits.h"
 
 namespace muster::datastore {
@@ -35,8 +36,5 @@ std::vector<TrackletPlan> plan_world(const WorldTraits& world, const PlanRequest
 
 // Random length around the request's mean; 20 at least where the mean allows it.
 int drawn_length(const PlanRequest& request, uint64_t person_key, int camera, int sequence);
-
-// printf-style, for names with numbers.
-std::string numbered(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace muster::datastore

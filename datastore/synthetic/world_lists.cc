@@ -6,12 +6,12 @@
 #include "datastore/synthetic/matlab_file.h"
 #include "datastore/synthetic/random_streams.h"
 #include "datastore/synthetic/tracklet_files.h"
+#include "datastore/two_camera_facts.h"
 
 namespace muster::datastore {
 namespace {
 
 constexpr int kFormatVersion = 1;
-constexpr size_t kSplits = 10;
 
 // One of the two halves of the MARS layout as its own files list it.
 struct MarsPart {
@@ -48,11 +48,11 @@ std::vector<int32_t> mars_queries(const MarsPart& test, uint64_t seed) {
   return queries;
 }
 
-// kSplits rows, each the numbers 1 .. people in random order.
+// A row per split, each the numbers 1 .. people in random order.
 std::vector<int32_t> random_orders(int people, uint64_t seed) {
   auto random = random_stream(seed, 0, 0, 3, Purpose::kPlan);
   std::vector<int32_t> table;
-  for (size_t split = 0; split < kSplits; ++split) {
+  for (int split = 0; split < kOfficialSplits; ++split) {
     std::vector<int32_t> order;
     for (int32_t person = 1; person <= people; ++person) order.push_back(person);
     random.shuffle(order);
@@ -81,33 +81,34 @@ void write_mars_info(const std::filesystem::path& root, const std::vector<Trackl
 void write_ilids_splits(const std::filesystem::path& root, int identities, uint64_t seed) {
   const std::filesystem::path folder = root / "train-test people splits";
   make_directories(folder);
-  write_matlab_matrix(folder / "train_test_splits_ilidsvid.mat", "ls_set", kSplits,
+  write_matlab_matrix(folder / "train_test_splits_ilidsvid.mat", "ls_set", kOfficialSplits,
                       static_cast<size_t>(identities), random_orders(identities, seed));
 }
 
 void write_prid_splits(const std::filesystem::path& root, const std::vector<TrackletPlan>& plans,
                        uint64_t seed) {
-  constexpr size_t kFewestFrames = 27;
   std::map<int, std::pair<int, int>> cameras;  // of a person: all, with enough frames
   for (const TrackletPlan& plan : plans) {
     ++cameras[plan.identity].first;
-    if (plan.frame_names.size() >= kFewestFrames) ++cameras[plan.identity].second;
+    if (plan.frame_names.size() >= size_t{kPridFewestFrames}) ++cameras[plan.identity].second;
   }
   std::vector<std::string> names;
   size_t common = 0;
   for (const auto& [identity, count] : cameras) {
-    if (identity > 200) continue;
+    if (identity > kPridCommonPersons) continue;
     ++common;
     if (count.second == 2) names.push_back(numbered("person_%04d", identity));
   }
   if (names.size() < 2 || 2 * names.size() < common) return;
   const std::vector<int32_t> table = random_orders(static_cast<int>(names.size()), seed);
-  write_matlab_matrix(root / "train_test_splits_prid.mat", "ls_set", kSplits, names.size(), table);
+  write_matlab_matrix(root / "train_test_splits_prid.mat", "ls_set", kOfficialSplits, names.size(),
+                      table);
   nlohmann::json splits = nlohmann::json::array();
-  for (size_t split = 0; split < kSplits; ++split) {
+  for (int split = 0; split < kOfficialSplits; ++split) {
     nlohmann::json lists[2] = {nlohmann::json::array(), nlohmann::json::array()};
     for (size_t place = 0; place < names.size(); ++place) {
-      const auto person = static_cast<size_t>(table[split * names.size() + place]) - 1;
+      const auto person =
+          static_cast<size_t>(table[static_cast<size_t>(split) * names.size() + place]) - 1;
       lists[place < names.size() / 2 ? 0 : 1].push_back(names[person]);
     }
     splits.push_back({{"test", lists[0]}, {"train", lists[1]}});

@@ -61,17 +61,6 @@ TEST_F(FilmFramesTest, AVideoThatWasCutOffEndsEarly) {
   EXPECT_EQ(frames->early_end(), "ends early: decoded " + std::to_string(count) + " of 40 frames");
 }
 
-TEST_F(FilmFramesTest, ReadingAPartOnPurposeIsNoEarlyEnd) {
-  const fs::path video = directory_ / "film.avi";
-  write_film(video, 40, 1);
-  FilmPlace place = video_at(video);
-  place.max_frames = 15;
-  const auto frames = open_film_frames(place);
-  EXPECT_EQ(frames->announced_frames(), 15);
-  EXPECT_EQ(read_all(*frames), 15);
-  EXPECT_EQ(frames->early_end(), "");
-}
-
 // Ten pictures in the first second, one in each of the next nine.
 std::vector<int> uneven_times() {
   std::vector<int> times;

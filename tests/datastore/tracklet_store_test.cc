@@ -93,5 +93,15 @@ TEST_F(TrackletStoreTest, ATruncatedShardIsNamedAtOpening) {
   EXPECT_TRUE(contains(text, "shard-00002.h5")) << text;
 }
 
+// Who reads raw frames takes as many bytes as their size asks for.
+TEST_F(TrackletStoreTest, AManifestThatTellsOfAnotherEncodingIsRefused) {
+  Manifest manifest = read_manifest(path());
+  manifest.geometry.encoding = FrameEncoding::kJpeg;
+  write_manifest(path(), manifest);
+  const std::string text = failure_text<InputError>([&] { TrackletStore store(path()); });
+  EXPECT_TRUE(contains(text, "shard-00000.h5")) << text;
+  EXPECT_TRUE(contains(text, "other frames than the manifest")) << text;
+}
+
 }  // namespace
 }  // namespace muster::datastore

@@ -192,7 +192,8 @@ TEST(OfficialHalfTest, PersonsWhomTheStoreDoesNotHaveAreTold) {
 TEST(OfficialHalfTest, TestingSomebodyOutsideTheSplitIsRefused) {
   FakeDataset dataset = with_own_halves();
   dataset.split({{1}, {1, 4}}, {1, 2, 3});
-  const std::string text = common::failure_text<common::InputError>([&] { ProtocolStore{dataset}; });
+  const std::string text =
+      common::failure_text<common::InputError>([&] { ProtocolStore{dataset}; });
   EXPECT_TRUE(contains(text, "test_identities[1] is [1,4]")) << text;
 }
 

@@ -1,6 +1,7 @@
 #include "datastore/video_reader.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -247,30 +248,66 @@ TEST_F(VideoReaderTest, AFileOfBoxesWithoutARowIsNamed) {
   EXPECT_TRUE(common::contains(refusal("a.avi"), "a.boxes.csv: has no box that can be used"));
 }
 
-// Pedestrians from OpenCV's examples; MUSTER_TEST_VIDEO names another place of the file.
+// Here because the process has no descriptor left for it.
+TEST_F(VideoReaderTest, AFolderThatCannotBeListedIsNamed) {
+  write_boxed_film("a", 8, 1);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::string text;
+  try {
+    opened();
+  } catch (const common::SystemError& failure) {
+    text = failure.what();
+  } catch (const std::exception& failure) {
+    text = std::string("something else: ") + failure.what();
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(text.find(directory_.string() + ": cannot be listed"), 0u) << text;
+}
+
+// The first frames of a video of OpenCV's examples; MUSTER_TEST_VIDEO names another place of it.
 class PedestrianVideo : public VideoReaderTest {
  protected:
   void SetUp() override {
     VideoReaderTest::SetUp();
     const char* chosen = std::getenv("MUSTER_TEST_VIDEO");
-    video_ = chosen ? chosen : "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
-    ASSERT_TRUE(fs::exists(video_)) << "no " << video_ << "; Debian's opencv-doc has it";
-    options_.max_frames = 90;
+    whole_ = chosen ? chosen : "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
+    ASSERT_TRUE(fs::exists(whole_)) << "no " << whole_ << "; Debian's opencv-doc has it";
   }
-  fs::path video_;
+  // The start of it, as a video of its own.
+  fs::path beginning(int frames) const {
+    const fs::path path = directory_ / "pedestrians.avi";
+    cv::VideoCapture reader(whole_.string(), cv::CAP_FFMPEG);
+    cv::Mat picture;
+    reader.read(picture);
+    cv::VideoWriter writer(path.string(), cv::CAP_FFMPEG,
+                           cv::VideoWriter::fourcc('M', 'J', 'P', 'G'), 10, picture.size());
+    for (int frame = 0; frame < frames; ++frame) {
+      writer.write(picture);
+      reader.read(picture);
+    }
+    return path;
+  }
   VideoOptions options_;
+
+ private:
+  fs::path whole_;
 };
 
 TEST_F(PedestrianVideo, TracksBecomeIdentitiesWithTwoHalves) {
+  const fs::path video = beginning(90);
   options_.jobs = 2;
-  const auto reader = open_video(video_, options_, progress_);
+  const auto reader = open_video(video, options_, progress_);
   EXPECT_EQ(reader->facts().layout, "video");
   EXPECT_FALSE(reader->facts().synthetic);
   EXPECT_NE(reader->facts().origin.find("(90 frames)"), std::string::npos);
   ASSERT_EQ(reader->source_count(), 1u);
-  EXPECT_EQ(reader->source(0), video_);
+  EXPECT_EQ(reader->source(0), video);
   ASSERT_EQ(progress_.stretches.size(), 2u);
-  EXPECT_EQ(progress_.stretches[0].first, "detecting people in " + video_.filename().string());
+  EXPECT_EQ(progress_.stretches[0].first, "detecting people in " + video.filename().string());
   EXPECT_EQ(progress_.stretches[0].second, 90);
   EXPECT_TRUE(progress_.notes.empty());
 
@@ -292,11 +329,11 @@ TEST_F(PedestrianVideo, TracksBecomeIdentitiesWithTwoHalves) {
 }
 
 TEST_F(PedestrianVideo, TheNumberOfThreadsDoesNotMatter) {
-  options_.max_frames = 60;
+  const fs::path video = beginning(60);
   options_.jobs = 1;
-  const auto alone = open_video(video_, options_, progress_);
+  const auto alone = open_video(video, options_, progress_);
   options_.jobs = 3;
-  const auto together = open_video(video_, options_, progress_);
+  const auto together = open_video(video, options_, progress_);
   ASSERT_EQ(alone->tracklets().size(), together->tracklets().size());
   for (size_t index = 0; index < alone->tracklets().size(); ++index) {
     ASSERT_EQ(alone->tracklets()[index].frames, together->tracklets()[index].frames);
