@@ -57,6 +57,15 @@ bool untouched_for_an_hour(const fs::path& path) {
   return !failure && fs::file_time_type::clock::now() - touched > std::chrono::hours(1);
 }
 
+// Whether the writer of a temporary has died. `writer` is what follows the prefix in its name:
+// HOST.PROCESS.NUMBER. Of processes of other machines only the age of what they wrote is known.
+bool is_abandoned(const fs::path& temporary, const std::string& writer) {
+  const std::string here = host_name() + ".";
+  const long process = writer.rfind(here, 0) == 0 ? std::atol(writer.c_str() + here.size()) : 0;
+  if (process <= 0) return untouched_for_an_hour(temporary);
+  return ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
+}
+
 }  // namespace
 
 fs::path temporary_name_beside(const fs::path& path) {
@@ -66,17 +75,14 @@ fs::path temporary_name_beside(const fs::path& path) {
 }
 
 void remove_stale_temporaries(const fs::path& path) {
-  const std::string prefix = temporary_prefix(path), here = prefix + host_name() + ".";
-  std::error_code ignored;
+  const std::string prefix = temporary_prefix(path);
   std::vector<fs::path> stale;
-  for (const auto& entry : fs::directory_iterator(directory_of(path), ignored)) {
-    const std::string name = entry.path().filename().string();
+  std::error_code ignored;  // what cannot be listed is not removed
+  for (fs::directory_iterator entry(directory_of(path), ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
     if (name.rfind(prefix, 0) != 0) continue;
-    const bool ours = name.rfind(here, 0) == 0;
-    const long process = ours ? std::atol(name.c_str() + here.size()) : 0;
-    const bool writer_is_gone =
-        process > 0 && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
-    if (writer_is_gone || untouched_for_an_hour(entry.path())) stale.push_back(entry.path());
+    if (is_abandoned(entry->path(), name.substr(prefix.size()))) stale.push_back(entry->path());
   }
   for (const fs::path& remains : stale) fs::remove_all(remains, ignored);
 }

@@ -24,7 +24,8 @@ std::string read_file(const std::filesystem::path& path);
 std::filesystem::path temporary_name_beside(const std::filesystem::path& path);
 
 // Removes files and folders beside `path` that writers of it left when they died: those of
-// processes of this machine that are gone, and those that nobody has touched for an hour.
+// processes of this machine that are gone, and those of other machines that nobody has touched for
+// an hour. Never throws for what it cannot list or remove.
 void remove_stale_temporaries(const std::filesystem::path& path);
 
 // A failure to write `path` under a temporary name, told of `path`: what users know. The name of a

@@ -287,13 +287,31 @@ TEST(RemoveStaleTemporariesTest, LeavesTheLivingOtherHostsAndOtherNames) {
   EXPECT_EQ(names_in(directory.path()).size(), 4u);
 }
 
-TEST(RemoveStaleTemporariesTest, RemovesWhatNobodyTouchedForAnHour) {
+void make_old(const fs::path& path) {
+  fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(2));
+}
+
+TEST(RemoveStaleTemporariesTest, RemovesWhatNobodyElsewhereTouchedForAnHour) {
   const TestDirectory directory;
   const fs::path other_host = directory / ".data.tmp.elsewhere.1.0";
   std::ofstream(other_host) << "old";
-  fs::last_write_time(other_host, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  make_old(other_host);
   remove_stale_temporaries(directory / "data");
   EXPECT_TRUE(names_in(directory.path()).empty());
+}
+
+TEST(RemoveStaleTemporariesTest, LeavesALongWorkOfALivingProcessOfThisMachine) {
+  const TestDirectory directory;
+  const fs::path folder = temporary_of_process(directory / "data", ::getppid());
+  fs::create_directory(folder);
+  make_old(folder);
+  remove_stale_temporaries(directory / "data");
+  EXPECT_EQ(names_in(directory.path()), Names{folder.filename().string()});
+}
+
+TEST(RemoveStaleTemporariesTest, AFolderThatIsNotThereIsNoFault) {
+  const TestDirectory directory;
+  EXPECT_NO_THROW(remove_stale_temporaries(directory.path() / "absent" / "data"));
 }
 
 }  // namespace
