@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <vector>
 
 namespace muster::common {
@@ -127,32 +125,47 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
 }
 
 void require_file(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) {
-    const bool link = fs::is_symlink(path, ignored);
-    throw InputError(path.string(), link ? "is a link to nowhere" : "no such file");
-  }
-  if (fs::is_directory(path, ignored)) {
-    throw InputError(path.string(), "is a directory, not a file");
-  }
-  // A pipe would be waited for without end.
-  if (!fs::is_regular_file(path, ignored)) {
-    throw InputError(path.string(), "is a pipe or device, not a file");
+  std::error_code failure, ignored;
+  switch (fs::status(path, failure).type()) {
+    case fs::file_type::regular:
+      return;
+    case fs::file_type::not_found:
+      if (failure == std::errc::not_a_directory) {
+        throw InputError(path.string(), "no such file: a folder of its path is a file");
+      }
+      throw InputError(path.string(), fs::is_symlink(path, ignored) ? "is a link to nowhere"
+                                                                    : "no such file");
+    case fs::file_type::directory:
+      throw InputError(path.string(), "is a directory, not a file");
+    case fs::file_type::none:
+      throw system_call_error(path.string(), "stat", failure.value());
+    default:  // would be waited for without end
+      throw InputError(path.string(), "is a pipe or device, not a file");
   }
 }
 
 std::string read_file(const fs::path& path) {
   require_file(path);
-  std::error_code ignored;
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream content;
-  content << in.rdbuf();
-  if (!in || in.bad()) {
-    if (in.eof() && fs::file_size(path, ignored) == 0) return "";
-    if (fs::file_size(path, ignored) == 0) return "";
-    throw SystemError(path.string(), "cannot be read");
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.value < 0) throw system_call_error(path.string(), "open", errno);
+  std::error_code unknown;
+  const uintmax_t size = fs::file_size(path, unknown);
+  constexpr size_t kLeastRoom = 4096;  // files of the system say that they have no size
+  std::string content;
+  size_t used = 0;
+  for (;;) {
+    if (used == content.size()) {
+      content.resize(used == 0 && !unknown ? static_cast<size_t>(size) + 1
+                                           : 2 * used + kLeastRoom);
+    }
+    const ssize_t got = ::read(file.value, content.data() + used, content.size() - used);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw system_call_error(path.string(), "read", errno);
+    if (got == 0) break;
+    used += static_cast<size_t>(got);
   }
-  return content.str();
+  content.resize(used);
+  return content;
 }
 
 void require_new_directory(const fs::path& path, const std::string& remedy) {

@@ -14,10 +14,11 @@ namespace muster::common {
 // whatever stood at `path` untouched. Safe to call from several processes: the last rename wins.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-// Throws InputError if nothing stands at `path`, or a directory.
+// Throws InputError if nothing stands at `path`, or a link to nowhere, a directory, a pipe or a
+// device; SystemError if that cannot be found out (no right to look, links in a circle).
 void require_file(const std::filesystem::path& path);
 
-// Whole content of a file. Throws InputError if it is missing, SystemError if it cannot be read.
+// Whole content of a file. Throws as require_file does, and SystemError if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
 // A name in the same directory that no other process uses and that readers ignore (leading dot).

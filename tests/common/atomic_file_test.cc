@@ -160,6 +160,59 @@ TEST(ReadFileTest, ADirectoryIsAnInputError) {
   EXPECT_THROW(read_file(directory.path()), InputError);
 }
 
+TEST(ReadFileTest, AFileBelowAFileIsAnInputErrorThatSaysSo) {
+  const TestDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  const fs::path path = directory.path() / "file" / "data";
+  EXPECT_EQ(failure_text<InputError>([&] { read_file(path); }),
+            path.string() + ": no such file: a folder of its path is a file");
+}
+
+TEST(ReadFileTest, ALinkToNowhereIsAnInputErrorThatSaysSo) {
+  const TestDirectory directory;
+  fs::create_symlink("absent", directory / "link");
+  EXPECT_EQ(failure_text<InputError>([&] { read_file(directory / "link"); }),
+            (directory / "link").string() + ": is a link to nowhere");
+}
+
+TEST(ReadFileTest, ALinkToItselfIsASystemErrorThatSaysWhy) {
+  const TestDirectory directory;
+  fs::create_symlink("link", directory / "link");
+  const std::string text = failure_text<SystemError>([&] { read_file(directory / "link"); });
+  EXPECT_TRUE(contains(text, "Too many levels of symbolic links")) << text;
+}
+
+TEST(ReadFileTest, AFileThatMayNotBeReadIsASystemErrorEvenAnEmptyOne) {
+  const TestDirectory directory;
+  std::ofstream(directory / "empty");
+  fs::permissions(directory.path(), fs::perms(0755));
+  fs::permissions(directory / "empty", fs::perms(0));
+  const OrdinaryUser user;
+  if (!user.works()) GTEST_SKIP() << "cannot give up root's rights here";
+  const std::string text = failure_text<SystemError>([&] { read_file(directory / "empty"); });
+  EXPECT_TRUE(contains(text, "Permission denied")) << text;
+}
+
+TEST(ReadFileTest, AFolderThatMayNotBeSearchedIsNotAMissingFile) {
+  const TestDirectory directory;
+  fs::create_directory(directory / "closed");
+  std::ofstream(directory.path() / "closed" / "data") << "x";
+  fs::permissions(directory.path(), fs::perms(0755));
+  fs::permissions(directory / "closed", fs::perms(0));
+  std::string text;
+  {
+    const OrdinaryUser user;
+    if (!user.works()) GTEST_SKIP() << "cannot give up root's rights here";
+    text = failure_text<SystemError>([&] { read_file(directory.path() / "closed" / "data"); });
+  }
+  fs::permissions(directory / "closed", fs::perms(0755));
+  EXPECT_TRUE(contains(text, "Permission denied")) << text;
+}
+
+TEST(ReadFileTest, AFileThatTellsNoSizeIsReadWhole) {
+  EXPECT_TRUE(contains(read_file("/proc/self/status"), "VmPeak"));
+}
+
 TEST(ReadFileTest, AnEmptyFileIsEmpty) {
   const TestDirectory directory;
   std::ofstream(directory / "empty");
