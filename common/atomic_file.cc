@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "common/host_name.h"
+
 namespace muster::common {
 namespace fs = std::filesystem;
 
@@ -41,12 +43,6 @@ fs::path directory_of(const fs::path& path) {
 
 std::string temporary_prefix(const fs::path& path) {
   return "." + path.filename().string() + ".tmp.";
-}
-
-std::string host_name() {
-  char host[256] = "host";
-  ::gethostname(host, sizeof(host) - 1);
-  return host;
 }
 
 bool untouched_for_an_hour(const fs::path& path) {
@@ -101,6 +97,12 @@ void sync_path(const fs::path& path) {
   if (::fsync(file.value) != 0) throw system_call_error(path.string(), "fsync", errno);
 }
 
+void make_directories(const fs::path& path) {
+  std::error_code failure;
+  fs::create_directories(path.empty() ? "." : path, failure);
+  if (failure) throw system_call_error(path.string(), "mkdir", failure.value());
+}
+
 void publish_file(const fs::path& temporary, const fs::path& path) {
   sync_path(temporary);
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
@@ -109,19 +111,28 @@ void publish_file(const fs::path& temporary, const fs::path& path) {
   sync_path(directory_of(path));
 }
 
-void write_file_atomically(const fs::path& path, std::string_view bytes) {
+void write_aside(const fs::path& path, const std::function<void(const fs::path&)>& write) {
   const fs::path temporary = temporary_name_beside(path);
+  std::error_code ignored;
   try {
-    {
-      Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
-      if (file.value < 0) throw system_call_error(path.string(), "create", errno);
-      write_all(file.value, bytes, path);
-    }
+    write(temporary);
     publish_file(temporary, path);
+  } catch (const SystemError& failure) {
+    fs::remove_all(temporary, ignored);
+    throw about_final_name(failure, path);
   } catch (...) {
-    ::unlink(temporary.c_str());
+    fs::remove_all(temporary, ignored);
     throw;
   }
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  write_aside(path, [&](const fs::path& temporary) {
+    const Descriptor file{
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+    if (file.value < 0) throw system_call_error(path.string(), "create", errno);
+    write_all(file.value, bytes, path);
+  });
 }
 
 void require_file(const fs::path& path) {
@@ -133,8 +144,8 @@ void require_file(const fs::path& path) {
       if (failure == std::errc::not_a_directory) {
         throw InputError(path.string(), "no such file: a folder of its path is a file");
       }
-      throw InputError(path.string(), fs::is_symlink(path, ignored) ? "is a link to nowhere"
-                                                                    : "no such file");
+      throw InputError(path.string(),
+                       fs::is_symlink(path, ignored) ? "is a link to nowhere" : "no such file");
     case fs::file_type::directory:
       throw InputError(path.string(), "is a directory, not a file");
     case fs::file_type::none:
@@ -155,8 +166,7 @@ std::string read_file(const fs::path& path) {
   size_t used = 0;
   for (;;) {
     if (used == content.size()) {
-      content.resize(used == 0 && !unknown ? static_cast<size_t>(size) + 1
-                                           : 2 * used + kLeastRoom);
+      content.resize(used == 0 && !unknown ? static_cast<size_t>(size) + 1 : 2 * used + kLeastRoom);
     }
     const ssize_t got = ::read(file.value, content.data() + used, content.size() - used);
     if (got < 0 && errno == EINTR) continue;
@@ -176,8 +186,7 @@ void require_new_directory(const fs::path& path, const std::string& remedy) {
     }
     if (!fs::is_empty(path, failure)) throw InputError(path.string(), "already exists", remedy);
   }
-  fs::create_directories(directory_of(path), failure);
-  if (failure) throw SystemError(path.string(), "cannot be created: " + failure.message());
+  make_directories(directory_of(path));
 }
 
 }  // namespace muster::common

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,12 @@ void require_file(const std::filesystem::path& path);
 // Whole content of a file. Throws as require_file does, and SystemError if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
+// Lets `write` make a file or a folder under the temporary name that it is given, and publishes it
+// as `path`. Whatever is thrown, the temporary is removed and `path` left as it was; a SystemError
+// is told of `path`.
+void write_aside(const std::filesystem::path& path,
+                 const std::function<void(const std::filesystem::path&)>& write);
+
 // A name in the same directory that no other process uses and that readers ignore (leading dot).
 std::filesystem::path temporary_name_beside(const std::filesystem::path& path);
 
@@ -36,11 +43,14 @@ SystemError about_final_name(const SystemError& failure, const std::filesystem::
 // fsync of a file or a directory. Throws SystemError.
 void sync_path(const std::filesystem::path& path);
 
+// Makes the directory and its parents where they are missing. Throws SystemError naming it.
+void make_directories(const std::filesystem::path& path);
+
 // Syncs `temporary`, renames it to `path`, syncs the directory. Throws SystemError.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
 
 // Throws InputError if `path` already exists and is not an empty directory, then creates its
-// parents.
+// parents. Throws SystemError naming the folder that cannot be made.
 void require_new_directory(const std::filesystem::path& path, const std::string& remedy);
 
 }  // namespace muster::common

@@ -108,8 +108,7 @@ int run_extract(const std::vector<std::string>& arguments) {
   request.roles = roles_from(line.text("role"));
   const std::string target = line.path("features");
   trainer::require_replaceable_feature_file(target);
-  const auto threads = static_cast<int>(line.integer("threads", 0, 1024));
-  request.threads = threads == 0 ? usable_cores() : threads;
+  request.threads = line.threads("threads");
   at::set_num_threads(1);  // the threads work on whole tracklets
   const auto progress = terminal_progress();
   const trainer::FeatureTable table = trainer::extract_features(request, *progress);

@@ -273,6 +273,58 @@ TEST(SyncPathTest, AMissingPathIsASystemErrorThatNamesIt) {
   EXPECT_TRUE(contains(text, (directory / "absent").string())) << text;
 }
 
+TEST(WriteAsideTest, PublishesAFolderWithWhatWasWrittenIntoIt) {
+  const TestDirectory directory;
+  write_aside(directory / "folder", [&](const fs::path& folder) {
+    EXPECT_FALSE(fs::exists(directory / "folder"));
+    fs::create_directory(folder);
+    write_file_atomically(folder / "data", "content");
+  });
+  EXPECT_EQ(read_file(directory.path() / "folder" / "data"), "content");
+  EXPECT_EQ(names_in(directory.path()), Names{"folder"});
+}
+
+TEST(WriteAsideTest, AFailureLeavesTheOldAndIsToldOfTheFinalName) {
+  const TestDirectory directory;
+  std::ofstream(directory / "data") << "old";
+  const std::string text = failure_text<SystemError>([&] {
+    write_aside(directory / "data", [](const fs::path& temporary) {
+      fs::create_directories(temporary / "half");
+      throw SystemError((temporary / "half").string(), "is full");
+    });
+  });
+  EXPECT_EQ(text, (directory / "data").string() + "/half: is full");
+  EXPECT_EQ(read_file(directory / "data"), "old");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(WriteAsideTest, AFailureOfAnotherKindLeavesNothingEither) {
+  const TestDirectory directory;
+  EXPECT_THROW(write_aside(directory / "data",
+                           [](const fs::path& temporary) {
+                             std::ofstream(temporary) << "half";
+                             throw InputError("spec", "is wrong");
+                           }),
+               InputError);
+  EXPECT_TRUE(names_in(directory.path()).empty());
+}
+
+TEST(MakeDirectoriesTest, MakesWhatIsMissingAndLeavesWhatIsThere) {
+  const TestDirectory directory;
+  make_directories(directory.path() / "a" / "b");
+  std::ofstream(directory.path() / "a" / "kept") << "kept";
+  make_directories(directory.path() / "a" / "b");
+  EXPECT_EQ(names_in(directory.path() / "a"), (Names{"b", "kept"}));
+}
+
+TEST(MakeDirectoriesTest, AFileInTheWayIsASystemErrorThatNamesTheFolder) {
+  const TestDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  const fs::path path = directory.path() / "file" / "below";
+  const std::string text = failure_text<SystemError>([&] { make_directories(path); });
+  EXPECT_TRUE(contains(text, path.string())) << text;
+}
+
 TEST(RequireNewDirectoryTest, CreatesTheParents) {
   const TestDirectory directory;
   require_new_directory(directory.path() / "a" / "b" / "run", "choose another");
