@@ -39,9 +39,10 @@ std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
       return create_pair_sampler(std::move(identities), drawer);
     case Sampler::kTriplets:
       return create_triplet_sampler(std::move(identities), drawer);
-    default:
-      return create_identity_sampler(std::move(identities), drawer);
+    case Sampler::kIdentities:
+      break;
   }
+  return create_identity_sampler(std::move(identities), drawer);
 }
 
 std::string batch_hash(const std::vector<ClipRequest>& batch) {
