@@ -67,7 +67,7 @@ class Trainer {
                            experiment_.training().seed())),
         type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
     require_loss(experiment_.training().loss());
-    require_flow();
+    datastore::require_readable(store_, format_);
     model_->to(type_);
     parameters_ = model_->parameters();
     update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
@@ -99,13 +99,6 @@ class Trainer {
   }
 
  private:
-  void require_flow() const {
-    if (!format_.flow || store_.manifest().geometry.flow_height > 0) return;
-    throw common::InputError(store_.directory().string(),
-                             "has no optical flow, the network needs it",
-                             "ingest it with --flow lucas-kanade");
-  }
-
   void note_repacked_shards() {
     const int repacked = store_.repacked_shards();
     if (repacked == 0) return;
