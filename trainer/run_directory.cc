@@ -181,4 +181,8 @@ FinishedRun read_finished_run(const fs::path& path) {
   return run;
 }
 
+bool is_own_store(const FinishedRun& run, const std::string& name, const std::string& hash) {
+  return name == run.facts.train_store || hash == run.facts.store_hash;
+}
+
 }  // namespace muster::trainer

@@ -65,10 +65,9 @@ std::string protocol_of(const CommandLine& line, const trainer::ExtractionReques
     return line.text("protocol");
   }
   datastore::read_manifest(request.store_directory);  // a store at all?
-  const trainer::FinishedRun& run = request.run;
-  const bool own_store = request.store_name == run.facts.train_store ||
-                         datastore::manifest_hash(request.store_directory) == run.facts.store_hash;
-  return own_store ? run.experiment.data().protocol() : "";
+  const std::string hash = datastore::manifest_hash(request.store_directory);
+  const bool own_store = trainer::is_own_store(request.run, request.store_name, hash);
+  return own_store ? request.run.experiment.data().protocol() : "";
 }
 
 }  // namespace
