@@ -186,7 +186,8 @@ void require_new_directory(const fs::path& path, const std::string& remedy) {
     }
     if (!fs::is_empty(path, failure)) throw InputError(path.string(), "already exists", remedy);
   }
-  make_directories(directory_of(path));
+  fs::create_directories(directory_of(path), failure);
+  if (failure) throw SystemError(path.string(), "cannot be created: " + failure.message());
 }
 
 }  // namespace muster::common

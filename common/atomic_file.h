@@ -50,7 +50,7 @@ void make_directories(const std::filesystem::path& path);
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
 
 // Throws InputError if `path` already exists and is not an empty directory, then creates its
-// parents. Throws SystemError naming the folder that cannot be made.
+// parents. Throws SystemError naming `path` if they cannot be made.
 void require_new_directory(const std::filesystem::path& path, const std::string& remedy);
 
 }  // namespace muster::common
