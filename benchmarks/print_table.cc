@@ -21,13 +21,19 @@ std::string with_unit(double value, const std::string& unit) {
   return rounded(value, value < 100 ? 2 : 0) + " " + unit;
 }
 
+std::string target_of(const TableRow& row) {
+  if (row.target <= 0) return "-";
+  const bool missed = row.at_most ? row.ratio > row.target : row.ratio < row.target;
+  return (row.at_most ? "at most " : "") + rounded(row.target, 2) + (missed ? " missed" : "");
+}
+
 Cells cells_of(const TableRow& row) {
   return {row.path,
           row.limit,
           with_unit(row.measured, row.unit),
           with_unit(row.bound, row.unit),
           rounded(row.ratio, 2),
-          row.target > 0 ? rounded(row.target, 2) : "-",
+          target_of(row),
           row.note};
 }
 
@@ -46,6 +52,24 @@ void print_table(const std::vector<TableRow>& rows, std::ostream& out) {
   }
 }
 
+std::vector<TableRow> rows_of_json(const std::string& text) {
+  std::vector<TableRow> rows;
+  for (const nlohmann::json& value : nlohmann::json::parse(text)) {
+    TableRow row;
+    row.path = value.at("path");
+    row.limit = value.at("limit");
+    row.measured = value.at("measured");
+    row.bound = value.at("bound");
+    row.ratio = value.at("ratio");
+    row.target = value.at("target");
+    row.at_most = value.at("at_most");
+    row.unit = value.at("unit");
+    row.note = value.at("note");
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 void print_json(const std::vector<TableRow>& rows, std::ostream& out) {
   nlohmann::json list = nlohmann::json::array();
   for (const TableRow& row : rows) {
@@ -55,6 +79,7 @@ void print_json(const std::vector<TableRow>& rows, std::ostream& out) {
                     {"bound", row.bound},
                     {"ratio", row.ratio},
                     {"target", row.target},
+                    {"at_most", row.at_most},
                     {"unit", row.unit},
                     {"note", row.note}});
   }

@@ -7,6 +7,7 @@
 
 #include "benchmarks/loader/loader_rows.h"
 #include "benchmarks/print_table.h"
+#include "benchmarks/separate_process.h"
 #include "benchmarks/store/store_rows.h"
 #include "common/error.h"
 #include "launcher/command_line.h"
@@ -68,7 +69,9 @@ int run(const std::vector<std::string>& arguments) {
   std::vector<TableRow> rows;
   for (const Part& part : chosen(line.texts("only"), line.has("long"))) {
     std::cerr << part.summary << "\n";
-    for (TableRow& row : part.rows(line.text("dir"))) rows.push_back(std::move(row));
+    for (TableRow& row : rows_of_separate_process([&] { return part.rows(line.text("dir")); })) {
+      rows.push_back(std::move(row));
+    }
   }
   if (line.has("json")) {
     print_json(rows, std::cout);

@@ -10,7 +10,8 @@ struct TableRow {
   double measured = 0;      // in `unit`
   double bound = 0;         // the limit's, in the same unit and of the same run
   double ratio = 0;         // measured / bound
-  double target = 0;        // of the ratio; 0: none is set
+  double target = 0;        // least ratio; 0: none is set
+  bool at_most = false;     // the target is the largest ratio instead
   std::string unit, note;
 };
 

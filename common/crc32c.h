@@ -10,7 +10,4 @@ namespace muster::common {
 // CRC of `count` bytes; pass the CRC of the bytes before to continue one.
 uint32_t crc32c(const void* bytes, size_t count, uint32_t previous = 0);
 
-// The same by Boost.CRC, table by table; what the tests compare with.
-uint32_t crc32c_portable(const void* bytes, size_t count, uint32_t previous = 0);
-
 }  // namespace muster::common

@@ -12,8 +12,12 @@
 
 namespace muster::common {
 
+// For names that come from a disk or a user: control characters as \n or \x1b, so that no name
+// breaks a line or moves a cursor.
+std::string one_line(const std::string& text);
+
 // `object` is the file, field, rank, run or dataset the failure is about; `what()` is one line of
-// the form "object: problem; remedy".
+// the form "object: problem; remedy", the parts in it as one_line() has them.
 class Error : public std::runtime_error {
  public:
   Error(const std::string& object, const std::string& problem, const std::string& remedy = "");

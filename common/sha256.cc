@@ -1,10 +1,11 @@
 #include "common/sha256.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <fstream>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
@@ -16,8 +17,18 @@ struct Sha256::State {
   ~State() { EVP_MD_CTX_free(context); }
 };
 
+namespace {
+
+// Looked up once: OpenSSL's search for it takes longer than hashing a small picture.
+const EVP_MD* algorithm() {
+  static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return found;
+}
+
+}  // namespace
+
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  MUSTER_REQUIRE(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr), ==, 1);
+  MUSTER_REQUIRE(EVP_DigestInit_ex(state_->context, algorithm(), nullptr), ==, 1);
 }
 Sha256::~Sha256() = default;
 
@@ -45,14 +56,18 @@ std::string sha256_of(std::string_view bytes) {
 
 std::string sha256_of_file(const std::filesystem::path& path) {
   require_file(path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw system_call_error(path.string(), "open", errno);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw system_call_error(path.string(), "open", errno);
   Sha256 hash;
   std::array<char, 1 << 16> block;  // a larger one on the heap costs more than a small file
-  while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
-    hash.update(block.data(), static_cast<size_t>(in.gcount()));
-  }
-  if (in.bad()) throw SystemError(path.string(), "cannot be read to its end");
+  ssize_t count = 0;
+  do {
+    count = ::read(descriptor, block.data(), block.size());
+    if (count > 0) hash.update(block.data(), static_cast<size_t>(count));
+  } while (count > 0 || (count < 0 && errno == EINTR));
+  const int failure = errno;
+  ::close(descriptor);
+  if (count < 0) throw system_call_error(path.string(), "read", failure);
   return hash.finish();
 }
 

@@ -1,47 +1,52 @@
 // Joints that were found after a store was published, for example by a pose network. They lie in
 // shards of their own beside it (docs/formats/store.md): STORE/annotations/NAME/, one file per
-// shard of the store with the same rows. A published shard is never edited.
+// shard of the store with the same rows. TrackletStore hands them out; annotation_writer.h writes
+// them.
 #pragma once
 
-#include <functional>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "common/progress_sink.h"
-#include "datastore/tracklet_store.h"
+#include "datastore/image.h"
+#include "datastore/manifest.h"
 
 namespace muster::datastore {
 
-// kJointCount joints of one frame, in pixels of the stored frame.
-using JointsOfFrame = std::function<std::vector<Joint>(const StoredTracklet&, int64_t frame)>;
-
-// Writes aside, then renames the whole folder. `origin` is one sentence: who found them, with what.
-// Throws InputError if the name is empty, begins with a dot, has a slash or is taken; SystemError
-// if the disk fails. One thread; calls `joints_of` in the store's order.
-void write_joint_annotation(const TrackletStore& store, const std::string& name,
-                            const std::string& origin, const JointsOfFrame& joints_of,
-                            common::ProgressSink& progress);
-
-// Names in the order of the alphabet; none if there are no annotations.
+// Folders, in the order of the alphabet; none if there are no annotations.
 std::vector<std::string> annotation_names(const std::filesystem::path& store);
 
 // Const members may be called from several threads.
 class JointAnnotation {
  public:
-  // Reads every byte once against its checksum. Throws InputError naming the annotation if it is
-  // missing, damaged, of another format version or of another store.
-  JointAnnotation(const TrackletStore& store, const std::string& name);
+  // Reads every byte once against its checksum. Throws InputError naming the annotation or its file
+  // if it is missing, damaged, of another format version or of another store: `shards` are those of
+  // the store's manifest.
+  JointAnnotation(const std::filesystem::path& store, const std::vector<ShardRecord>& shards,
+                  const std::string& name);
   ~JointAnnotation();
   const std::string& origin() const;
-  std::vector<Joint> read_joints(const StoredTracklet& tracklet, int64_t frame) const;
+  // The rows first + frames[i] of that shard, [frames, kJointCount].
+  void read_joints_into(size_t shard, int64_t first, const std::vector<int32_t>& frames,
+                        Joint* joints) const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// One line per fault of any annotation of the store; empty when all is whole.
-std::vector<std::string> verify_annotations(const std::filesystem::path& store);
+// What one annotation says of itself; `fault` is empty when its index can be read and belongs to
+// the store. Does not read the joints.
+struct AnnotationSummary {
+  std::string name, origin, fault;
+};
+std::vector<AnnotationSummary> annotation_summaries(const std::filesystem::path& store,
+                                                    const std::vector<ShardRecord>& shards);
+
+// One line per fault of any annotation, every byte read; empty when all is whole.
+std::vector<std::string> verify_annotations(const std::filesystem::path& store,
+                                            const std::vector<ShardRecord>& shards);
 
 }  // namespace muster::datastore

@@ -7,32 +7,19 @@
 namespace muster::datastore {
 namespace {
 
-void demand_clips_of_one_length(const BatchOptions& options) {
-  if (options.frame_choice != FrameChoice::kAll &&
-      options.short_tracklet != ShortTracklet::kShorterClip) {
-    return;
-  }
+// A batch is one tensor. A single clip may be as long as it likes.
+void demand_clips_of_one_length(const BatchOptions& options, const BatchPlanner& planner) {
+  const bool lengths_differ = options.frame_choice == FrameChoice::kAll ||
+                              options.short_tracklet == ShortTracklet::kShorterClip;
+  if (!lengths_differ || planner.clips_per_batch() == 1) return;
   throw common::InputError("training.batch.frame_choice",
-                           "the clips of a batch would differ in their number of frames",
-                           "take whole tracklets only in the extraction");
+                           "the " + std::to_string(planner.clips_per_batch()) +
+                               " clips of a batch would differ in their number of frames",
+                           "use sampler TRACKLETS with size 1, or choose as many of each");
 }
 
-}  // namespace
-
-std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
-                                                   const std::vector<int32_t>& roles,
-                                                   const ClipFormat& format,
-                                                   const BatchOptions& options) {
-  demand_clips_of_one_length(options);
-  const int shortest = options.short_tracklet == ShortTracklet::kLeaveOut ? options.frames : 1;
-  std::vector<TrainingIdentity> identities = training_identities(store, roles, shortest);
-  if (identities.empty()) {
-    throw common::InputError(store.directory().string(),
-                             "no tracklet of the training part is long enough",
-                             "lower training.batch.frames or repeat frames of short tracklets");
-  }
-  const ClipDrawer drawer(store, format, options);
-  switch (options.sampler) {
+std::unique_ptr<BatchPlanner> create_sampler(Identities identities, const ClipDrawer& drawer) {
+  switch (drawer.options().sampler) {
     case Sampler::kTracklets:
       return create_tracklet_sampler(std::move(identities), drawer);
     case Sampler::kPairs:
@@ -43,6 +30,26 @@ std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
       break;
   }
   return create_identity_sampler(std::move(identities), drawer);
+}
+
+}  // namespace
+
+std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
+                                                   const std::vector<int32_t>& roles,
+                                                   const ClipFormat& format,
+                                                   const BatchOptions& options) {
+  const bool leave_out = options.short_tracklet == ShortTracklet::kLeaveOut &&
+                         options.frame_choice != FrameChoice::kAll;
+  const int shortest = leave_out ? options.frames : 1;
+  std::vector<TrainingIdentity> identities = training_identities(store, roles, shortest);
+  if (identities.empty()) {
+    throw common::InputError(store.directory().string(),
+                             "no tracklet of the training part is long enough",
+                             "lower training.batch.frames or repeat frames of short tracklets");
+  }
+  auto planner = create_sampler(std::move(identities), ClipDrawer(store, format, options));
+  demand_clips_of_one_length(options, *planner);
+  return planner;
 }
 
 std::string batch_hash(const std::vector<ClipRequest>& batch) {

@@ -54,7 +54,8 @@ class BatchPlanner {
 
 // `roles` as assign_roles gives them; tracklets without kRoleTrain, and with kLeaveOut those
 // shorter than T, are never drawn. The store must outlive the planner. Throws InputError if what
-// trains cannot fill a batch, or if clips of one batch would differ in length (kAll, kShorterClip).
+// trains cannot fill a batch, or if the clips of a batch would differ in length: kAll and
+// kShorterClip want batches of one clip.
 std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
                                                    const std::vector<int32_t>& roles,
                                                    const ClipFormat& format,

@@ -17,9 +17,9 @@ void require_readable(const TrackletStore& store, const ClipFormat& format) {
                              "has no optical flow, the network needs it",
                              "ingest it with --flow lucas-kanade");
   }
-  if (format.joints && !geometry.has_joints) {
+  if (format.joints && !store.has_joints()) {
     throw common::InputError(store.directory().string(), "has no joints, the network needs them",
-                             "ingest a data set that has them");
+                             "ingest a dataset that has them, or annotate the store");
   }
 }
 

@@ -40,11 +40,11 @@ void write_tracklet(const TrackletStore& store, const StoredTracklet& tracklet,
       bytes = encoded_picture({geometry.height, geometry.width, std::move(bytes)}, extension);
     }
     folder.write(fs::path(place.folder) / names.back(), as_text(bytes));
-    if (!geometry.has_joints) continue;
+    if (!store.has_joints()) continue;
     const std::vector<Joint> of_frame = store.read_joints(tracklet, frame);
     joints.insert(joints.end(), of_frame.begin(), of_frame.end());
   }
-  if (geometry.has_joints) folder.write(place.joints, joints_text(names, joints));
+  if (store.has_joints()) folder.write(place.joints, joints_text(names, joints));
 }
 
 // So that nothing made from the copy looks filmed.
@@ -95,8 +95,8 @@ void write_table(NewFolder& folder, const std::string& name, const std::string& 
 }
 
 ExportResult export_store(const fs::path& store, const fs::path& output,
-                          common::ProgressSink& progress) {
-  const TrackletStore source(store);
+                          const std::string& annotation, common::ProgressSink& progress) {
+  const TrackletStore source(store, {true, annotation});
   const ExportLayout layout = layout_of(source.manifest().facts.layout);
   const std::vector<TrackletPlace> places = layout.places(source);
   const std::vector<StoredTracklet>& tracklets = source.tracklets();
@@ -105,7 +105,7 @@ ExportResult export_store(const fs::path& store, const fs::path& output,
   const std::string extension = raw ? ".png" : ".jpg";
   NewFolder folder(output, "choose another --out");
   progress.begin("exporting", "tracklets", static_cast<int64_t>(tracklets.size()));
-  ExportResult result{layout.name, 0, 0};
+  ExportResult result{layout.name, source.joint_annotation(), 0, 0};
   for (size_t i = 0; i < tracklets.size(); ++i) {
     write_tracklet(source, tracklets[i], places[i], extension, folder);
     result.frames += tracklets[i].length;

@@ -10,7 +10,8 @@
 namespace muster::datastore {
 
 struct ExportResult {
-  std::string layout;  // that muster ingest --layout reads it with
+  std::string layout;      // that muster ingest --layout reads it with
+  std::string annotation;  // that joints came from; empty: none, or from the shards
   int64_t tracklets = 0, frames = 0;
 };
 
@@ -18,9 +19,12 @@ struct ExportResult {
 // bytes, raw ones become PNG; joints become tables; splits, roles and the mark of synthetic data
 // are kept. Frames are numbered from 1.
 //
+// Joints are those of the named annotation; without a name those of the shards or, where they have
+// none, of the only annotation (tracklet_store.h).
+//
 // Throws InputError if `output` holds something, SystemError naming the file in `output` that could
 // not be written, or the store's damaged frame. Then nothing is left behind.
 ExportResult export_store(const std::filesystem::path& store, const std::filesystem::path& output,
-                          common::ProgressSink& progress);
+                          const std::string& annotation, common::ProgressSink& progress);
 
 }  // namespace muster::datastore

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "common/progress_sink.h"
 #include "datastore/crop_spool.h"
 #include "datastore/fault_list.h"
@@ -22,7 +24,7 @@ struct Film {
   BoxOrigin origin = BoxOrigin::kDetector;
   std::filesystem::path box_file;             // empty for the detector
   std::vector<std::filesystem::path> others;  // files that also decide the content
-  std::string fault;                          // why the film cannot be used, or empty
+  std::optional<common::InputError> fault;    // why the film cannot be used
 };
 
 // Finds the people, or reads where they are, and cuts all of them out. Throws InputError, besides

@@ -118,20 +118,12 @@ class PictureFrames : public FilmFrames {
 
   std::optional<FilmFrame> next() override {
     if (read_ >= announced_frames()) return std::nullopt;
-    const fs::path& picture = place_.pictures[static_cast<size_t>(read_++)];
-    FilmFrame frame;
-    if (picture.empty()) {
-      frame.fault_object = folder() + " frame " + std::to_string(read_);
-      frame.fault = "has no picture";
-      return frame;
-    }
-    try {
-      frame.image = read_picture(picture);
-    } catch (const InputError& failure) {
-      frame.fault_object = picture.string();
-      frame.fault = failure.what();
-      const std::string beginning = picture.string() + ": ";
-      if (frame.fault.rfind(beginning, 0) == 0) frame.fault.erase(0, beginning.size());
+    if (read_ == 0) size_ = size_of_sequence();
+    FilmFrame frame = frame_at(read_++);
+    if (frame.fault.empty() && size_of(frame.image) != size_) {
+      frame.fault_object = place_.pictures[static_cast<size_t>(read_) - 1].string();
+      frame.fault =
+          "has " + text_of(size_of(frame.image)) + " pixels, its sequence " + text_of(size_);
     }
     return frame;
   }
@@ -148,6 +140,42 @@ class PictureFrames : public FilmFrames {
   std::string remark() const override { return ""; }
 
  private:
+  static cv::Size size_of(const Image& image) { return {image.width, image.height}; }
+  static std::string text_of(const cv::Size& size) {
+    return std::to_string(size.width) + "x" + std::to_string(size.height);
+  }
+
+  // Of the first two in a row that agree, so that one odd picture does not make all others odd.
+  cv::Size size_of_sequence() const {
+    cv::Size first, before;
+    for (int64_t index = 0; index < announced_frames(); ++index) {
+      const FilmFrame frame = frame_at(index);
+      if (!frame.fault.empty()) continue;
+      const cv::Size size = size_of(frame.image);
+      if (size == before) return size;
+      if (first.empty()) first = size;
+      before = size;
+    }
+    return first;
+  }
+
+  FilmFrame frame_at(int64_t index) const {
+    const fs::path& picture = place_.pictures[static_cast<size_t>(index)];
+    FilmFrame frame;
+    if (picture.empty()) {
+      frame.fault_object = folder() + " frame " + std::to_string(index + 1);
+      frame.fault = "has no picture";
+      return frame;
+    }
+    try {
+      frame.image = read_picture(picture);
+    } catch (const InputError& failure) {
+      frame.fault_object = picture.string();
+      frame.fault = failure.problem();
+    }
+    return frame;
+  }
+
   std::string folder() const {
     const auto first = std::find_if(place_.pictures.begin(), place_.pictures.end(),
                                     [](const fs::path& picture) { return !picture.empty(); });
@@ -156,6 +184,7 @@ class PictureFrames : public FilmFrames {
 
   const FilmPlace place_;
   int64_t read_ = 0;
+  cv::Size size_;  // of the sequence
 };
 
 }  // namespace

@@ -22,7 +22,8 @@ struct FilmPlace {
 
 struct FilmFrame {
   Image image;
-  // Why there is no image, as "object" and "problem"; only pictures have such holes.
+  // Why the image cannot be used, as "object" and "problem": a picture is missing, damaged or of
+  // another size than its sequence. Videos have no such holes.
   std::string fault_object, fault;
 };
 

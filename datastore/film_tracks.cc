@@ -46,7 +46,7 @@ std::optional<Image> next_image(FilmFrames& frames) {
   if (!frame) return std::nullopt;
   if (!frame->fault.empty()) {
     throw common::InputError(frame->fault_object, frame->fault,
-                             "people cannot be followed across a missing frame");
+                             "people can only be followed through whole pictures of one size");
   }
   return std::move(frame->image);
 }
@@ -120,21 +120,12 @@ std::vector<FilmedTrack> joined_tracks(FilmFrames& frames, const std::filesystem
   PersonTracker tracker(tracking);
   progress.begin("joining boxes of " + box_file.string(), "frames", frames.announced_frames());
   int64_t frame = 0;
-  int height = 0, width = 0;
   for (std::optional<Image> image = next_image(frames); image; image = next_image(frames)) {
-    if (frame == 0) height = image->height, width = image->width;
-    if (image->height != height || image->width != width) {
-      throw common::InputError(box_file.string(),
-                               "has a picture of another size than the others: "
-                               "frame " +
-                                   std::to_string(frame + 1),
-                               "people can only be followed through pictures of one size");
-    }
     std::vector<PersonBox> people;
     const auto seen = boxes.find(frame);
     if (seen != boxes.end()) {
       for (const FilmedBox& box : seen->second) {
-        const std::string problem = problem_of_box(box.box, height, width);
+        const std::string problem = problem_of_box(box.box, image->height, image->width);
         if (problem.empty()) {
           people.push_back(box.box);
         } else {

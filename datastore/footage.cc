@@ -9,6 +9,7 @@
 #include "datastore/box_files.h"
 #include "datastore/crop_spool.h"
 #include "datastore/footage_facts.h"
+#include "datastore/synthetic_mark.h"
 #include "datastore/track_tracklets.h"
 
 namespace muster::datastore {
@@ -77,13 +78,13 @@ class FootageOpener {
     }
     if (tracklets_.empty()) {
       const bool alone = footage_.films.size() == 1;
-      throw InputError((alone ? footage_.root / footage_.films[0].name : footage_.root).string(),
-                       "gives no tracklets", "see docs/guides/datasets.md for what footage needs");
+      const fs::path& root = footage_.root;
+      faults_.nothing_is_left((alone ? root / footage_.films[0].name : root).string(),
+                              "gives no tracklets", progress_);
     }
     put_in_order(tracklets_);
-    return std::make_unique<FootageReader>(footage_facts(footage_, used_, rule_, frames_),
-                                           std::move(tracklets_), std::move(spool_),
-                                           std::move(sources_), left_out());
+    return std::make_unique<FootageReader>(facts(), std::move(tracklets_), std::move(spool_),
+                                           std::move(sources_), faults_.left_out());
   }
 
  private:
@@ -113,16 +114,15 @@ class FootageOpener {
       return;
     }
     for (fs::path& source : sources_of(film)) sources_.push_back(std::move(source));
-    if (!film.fault.empty()) {
-      faults_.leave_out((footage_.root / film.name).string(), film.fault);
+    if (film.fault) {
+      faults_.leave_out((footage_.root / film.name).string(), *film.fault);
       return;
     }
     CutFilm cut;
     try {
       cut = cut_film(film, *spool_, faults_, options_, progress_);
     } catch (const InputError& failure) {
-      if (options_.on_error == OnError::kFail || footage_.films.size() == 1) throw;
-      faults_.leave_out((footage_.root / film.name).string(), failure.what());
+      faults_.leave_out((footage_.root / film.name).string(), failure);
       return;
     }
     frames_ += cut.frames;
@@ -204,19 +204,13 @@ class FootageOpener {
                    std::to_string(unlisted_films_) + " whole films; they are not used");
   }
 
-  // The same wherever the footage lies.
-  std::vector<LeftOut> left_out() const {
-    std::vector<LeftOut> left_out = faults_.left_out();
-    const std::string root = (footage_.root / "").string();
-    for (LeftOut& thing : left_out) {
-      for (std::string* text : {&thing.name, &thing.reason}) {
-        if (text->rfind(root, 0) == 0) text->erase(0, root.size());
-      }
-      if (thing.reason.rfind(thing.name + ": ", 0) == 0) {
-        thing.reason.erase(0, thing.name.size() + 2);
-      }
-    }
-    return left_out;
+  DatasetFacts facts() const {
+    DatasetFacts facts = footage_facts(footage_, used_, rule_, frames_);
+    DatasetFacts mark;
+    read_synthetic_mark(footage_.root, mark);
+    facts.synthetic = mark.synthetic;
+    if (!mark.origin.empty()) facts.origin = mark.origin + ". " + facts.origin;
+    return facts;
   }
 
   const Footage& footage_;

@@ -19,6 +19,7 @@
 #include "datastore/shard_writer.h"
 #include "datastore/store_mark.h"
 #include "datastore/store_state.h"
+#include "datastore/store_verification.h"
 #include "datastore/tracklet_encoder.h"
 #include "datastore/tracklet_selection.h"
 
@@ -47,37 +48,42 @@ class Ingester {
 
   IngestResult run() {
     identity_ = ingest_identity(dataset_, options_, progress_);
-    if (finished_store_there(store_, identity_, options_, progress_)) {
-      const Manifest manifest = read_manifest(store_);
-      for (const ShardRecord& shard : manifest.shards) remove_remains_of(shard.file);
-      StoreMark::remove(store_, identity_);
-      return {IngestOutcome::kAlreadyThere, manifest};
+    if (const std::optional<Manifest> there = manifest_there(store_, identity_)) {
+      if (verify_shards(store_, *there, VerifyDepth::kCrc32c, progress_, options_.jobs).empty()) {
+        for (const ShardRecord& shard : there->shards) remove_remains_of(shard.file);
+        StoreMark::remove_unheld(store_, identity_);
+        return {IngestOutcome::kAlreadyThere, *there};
+      }
+      for (const ShardRecord& shard : there->shards) promised_[shard.file] = shard;
     }
-    promised_ = promised_shards(store_);
     selection_ = select_tracklets(dataset_, options_, progress_);
     if (selection_.tracklets.empty()) {
       throw InputError("the dataset for " + store_.string(), "has no readable tracklet");
     }
     for (const size_t i : selection_.tracklets) descriptions_.push_back(dataset_.tracklets()[i]);
     plans_ = plan_shards(descriptions_, options_);
+    records_.resize(plans_.size());
     Manifest manifest = manifest_without_shards();
     announce(manifest);
     make_store_directory();
-    const StoreMark mark(store_, identity_);
+    mark_.emplace(store_, identity_);
     // Others may have written here between the first look and the mark.
-    refuse_foreign_shards(store_, identity_, plans_);
+    refuse_foreign_shards(store_, identity_, plans_, promised_);
     progress_.begin("writing frames", "frames", manifest.frames);
     write_all_shards(manifest.geometry);
     progress_.end();
-    describe_all_shards(manifest);
+    describe_other_shards();
+    manifest.shards = std::move(records_);
     write_manifest(store_, manifest);
     // Of writers that died while this one was working.
     for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
     return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
   }
 
-  // After a failure: an empty directory that was not there before.
-  void remove_made_directory() const {
+  // After a failure: the mark, and an empty directory that was not there before.
+  void leave() {
+    if (publishing_.valid()) publishing_.wait();
+    mark_.reset();
     std::error_code ignored;
     if (made_directory_ && fs::is_empty(store_, ignored)) fs::remove(store_, ignored);
   }
@@ -111,7 +117,8 @@ class Ingester {
       std::error_code ignored;
       if (fs::exists(store_ / plan.file, ignored)) frames_there += plan.frames;
     }
-    const uint64_t whole = estimated_bytes(dataset_, options_);
+    const uint64_t whole =
+        estimated_bytes(dataset_, selection_.tracklets, manifest.geometry.has_joints, options_);
     const auto missing = static_cast<uint64_t>(
         static_cast<double>(whole) * static_cast<double>(manifest.frames - frames_there) /
         static_cast<double>(std::max<int64_t>(1, manifest.frames)));
@@ -160,20 +167,18 @@ class Ingester {
   // False while another process is writing it.
   bool finish_shard(const ShardPlan& plan, const FrameGeometry& geometry) {
     const fs::path path = store_ / plan.file;
+    std::optional<ShardClaim> claim = ShardClaim::attempt(path);
+    if (!claim) return false;
     std::string fault;
-    ShardState state = state_of_shard(path, identity_, promised_, fault);
+    const ShardState state = state_of_shard(path, identity_, promised_, fault);
+    if (state == ShardState::kDamaged) set_aside(path, fault);
     if (state != ShardState::kFinished) {
-      std::optional<ShardClaim> claim = ShardClaim::attempt(path);
-      if (!claim) return false;
-      // It may have been finished between the look and the claim.
-      state = state_of_shard(path, identity_, promised_, fault);
-      if (state == ShardState::kDamaged) set_aside(path, fault);
-      if (state != ShardState::kFinished) {
-        promised_.erase(plan.file);
-        write_shard(plan, geometry, std::move(*claim));
-        return true;
-      }
+      promised_.erase(plan.file);
+      write_shard(plan, geometry, std::move(*claim));
+      return true;
     }
+    const auto promise = promised_.find(plan.file);
+    if (promise != promised_.end()) record_of(plan) = promise->second;
     continued_ = true;
     frames_done_ += plan.frames;
     progress_.advance(frames_done_);
@@ -181,8 +186,13 @@ class Ingester {
   }
 
   void set_aside(const fs::path& path, const std::string& fault) const {
-    const fs::path aside = path.string() + ".damaged";
-    fs::rename(path, aside);
+    fs::path aside = path.string() + ".damaged";
+    std::error_code failure;
+    for (int number = 2; fs::exists(aside, failure); ++number) {
+      aside = path.string() + ".damaged-" + std::to_string(number);
+    }
+    fs::rename(path, aside, failure);
+    if (failure) throw common::system_call_error(path.string(), "rename", failure.value());
     progress_.note(fault + "; kept as " + aside.filename().string() + " and made again");
   }
 
@@ -201,19 +211,21 @@ class Ingester {
           frames_done_ += tracklet.description.frames;
           progress_.advance(frames_done_);
         });
-    publish_aside(std::move(writer), std::move(claim));
+    publish_aside(plan, std::move(writer), std::move(claim));
   }
 
-  // Syncing and reading back a shard leave the cores to the encoding of the next one. At most one
-  // shard is published at a time.
-  void publish_aside(std::unique_ptr<ShardWriter> writer, ShardClaim claim) {
+  // Syncing, reading back and hashing a shard leave the cores to the encoding of the next one. At
+  // most one shard is published at a time.
+  void publish_aside(const ShardPlan& plan, std::unique_ptr<ShardWriter> writer, ShardClaim claim) {
     await_publishing();
-    publishing_ = std::async(hdf5_allows_threads() ? std::launch::async : std::launch::deferred,
-                             [writer = std::move(writer), claim = std::move(claim)]() mutable {
-                               const ShardClaim held = std::move(claim);
-                               const auto finished = std::move(writer);
-                               finished->publish();
-                             });
+    publishing_ =
+        std::async(hdf5_allows_threads() ? std::launch::async : std::launch::deferred,
+                   [this, &plan, writer = std::move(writer), claim = std::move(claim)]() mutable {
+                     const ShardClaim held = std::move(claim);
+                     const auto finished = std::move(writer);
+                     finished->publish();
+                     record_of(plan) = described(plan);
+                   });
     if (!hdf5_allows_threads()) await_publishing();
   }
 
@@ -221,21 +233,31 @@ class Ingester {
     if (publishing_.valid()) publishing_.get();
   }
 
-  void describe_all_shards(Manifest& manifest) {
-    progress_.begin("hashing shards", "shards", static_cast<int64_t>(plans_.size()));
+  ShardRecord& record_of(const ShardPlan& plan) {
+    return records_[static_cast<size_t>(&plan - plans_.data())];
+  }
+
+  ShardRecord described(const ShardPlan& plan) const {
+    const ShardReader reader(store_ / plan.file);
+    ShardRecord record = describe_shard_file(store_ / plan.file, reader.payload_ranges());
+    record.uuid = reader.uuid();
+    record.tracklets = static_cast<int64_t>(plan.last - plan.first);
+    record.frames = plan.frames;
+    return record;
+  }
+
+  // Those that were not written here, and that no manifest described.
+  void describe_other_shards() {
+    std::vector<const ShardPlan*> others;
+    for (const ShardPlan& plan : plans_) {
+      if (record_of(plan).file.empty()) others.push_back(&plan);
+    }
+    if (others.empty()) return;
+    progress_.begin("hashing shards", "shards", static_cast<int64_t>(others.size()));
     ordered_parallel(
-        plans_.size(), options_.jobs,
-        [&](size_t i) {
-          const ShardReader reader(store_ / plans_[i].file);
-          ShardRecord record =
-              describe_shard_file(store_ / plans_[i].file, reader.payload_ranges());
-          record.uuid = reader.uuid();
-          return record;
-        },
+        others.size(), options_.jobs, [&](size_t i) { return described(*others[i]); },
         [&](size_t i, ShardRecord record) {
-          record.tracklets = static_cast<int64_t>(plans_[i].last - plans_[i].first);
-          record.frames = plans_[i].frames;
-          manifest.shards.push_back(std::move(record));
+          record_of(*others[i]) = std::move(record);
           progress_.advance(static_cast<int64_t>(i) + 1);
         });
     progress_.end();
@@ -251,6 +273,8 @@ class Ingester {
   TrackletSelection selection_;
   std::vector<TrackletDescription> descriptions_;  // of the selection
   std::vector<ShardPlan> plans_;
+  std::vector<ShardRecord> records_;  // of the plans; without a file's name: not yet known
+  std::optional<StoreMark> mark_;     // until the last shard is published
   int64_t frames_done_ = 0;
   bool continued_ = false;
   std::future<void> publishing_;  // its destructor waits
@@ -264,7 +288,7 @@ IngestResult ingest(const DatasetReader& dataset, const fs::path& store,
   try {
     return ingester.run();
   } catch (...) {
-    ingester.remove_made_directory();
+    ingester.leave();
     throw;
   }
 }

@@ -1,5 +1,7 @@
 #include "datastore/manifest.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +9,7 @@
 #include "common/crc32c.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "datastore/json_place.h"
 #include "datastore/sealed_json.h"
 
 namespace muster::datastore {
@@ -67,49 +70,142 @@ json to_json(const Manifest& m) {
           {"shards", shards}};
 }
 
-ShardRecord shard_from_json(const json& value) {
-  ShardRecord shard;
-  value.at("file").get_to(shard.file);
-  value.at("bytes").get_to(shard.bytes);
-  value.at("uuid").get_to(shard.uuid);
-  value.at("sha256").get_to(shard.sha256);
-  value.at("crc32c").get_to(shard.crc32c);
-  for (const json& payload : value.at("payloads")) {
-    shard.payloads.push_back({payload.at(0), payload.at(1)});
+// Beyond these no number is believed.
+constexpr int64_t kMostPixels = 16384, kMostCount = int64_t{1} << 40, kMostBytes = int64_t{1} << 50;
+
+std::vector<ByteRange> payloads_from(const JsonPlace& place, int64_t shard_bytes) {
+  std::vector<ByteRange> payloads;
+  int64_t end = 0;  // of the one before
+  for (const JsonPlace& item : place.items()) {
+    const std::vector<JsonPlace> range = item.items();
+    if (range.size() != 2) item.refuse("not [offset, bytes]");
+    const int64_t offset = range[0].whole(end, shard_bytes);
+    const int64_t bytes = range[1].whole(1, shard_bytes - offset);
+    payloads.push_back({static_cast<uint64_t>(offset), static_cast<uint64_t>(bytes)});
+    end = offset + bytes;
   }
-  value.at("outside_crc32c").get_to(shard.outside_crc32c);
-  value.at("tracklets").get_to(shard.tracklets);
-  value.at("frames").get_to(shard.frames);
+  return payloads;
+}
+
+std::string sha256_from(const JsonPlace& place) {
+  std::string digits = place.text();
+  if (digits.size() != 64 || digits.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    place.refuse("not 64 hexadecimal digits");
+  }
+  return digits;
+}
+
+ShardRecord shard_from(const JsonPlace& place, size_t number) {
+  ShardRecord shard;
+  shard.file = place.at("file").text();
+  // The only name that a writer gives: none outside the store's folder, and none twice.
+  const std::string name = shard_file_name(number);
+  if (shard.file != name) place.at("file").refuse("not \"" + name + "\"");
+  const int64_t bytes = place.at("bytes").whole(1, kMostBytes);
+  shard.bytes = static_cast<uint64_t>(bytes);
+  shard.uuid = place.at("uuid").text();
+  shard.sha256 = sha256_from(place.at("sha256"));
+  for (const JsonPlace& crc : place.at("crc32c").items()) {
+    shard.crc32c.push_back(static_cast<uint32_t>(crc.whole(0, UINT32_MAX)));
+  }
+  if (shard.crc32c.size() != (shard.bytes + kChecksumBlockBytes - 1) / kChecksumBlockBytes) {
+    place.at("bytes").refuse("but crc32c has " + std::to_string(shard.crc32c.size()) +
+                             " checksums, one per MiB");
+  }
+  shard.payloads = payloads_from(place.at("payloads"), bytes);
+  shard.outside_crc32c = static_cast<uint32_t>(place.at("outside_crc32c").whole(0, UINT32_MAX));
+  shard.tracklets = place.at("tracklets").whole(1, kMostCount);
+  shard.frames = place.at("frames").whole(shard.tracklets, kMostCount);
   return shard;
 }
 
-Manifest manifest_from_json(const json& value) {
-  Manifest m;
-  value.at("layout").get_to(m.facts.layout);
-  value.at("synthetic").get_to(m.facts.synthetic);
-  value.at("origin").get_to(m.facts.origin);
-  value.at("ingest_identity").get_to(m.ingest_identity);
-  value.at("frame_height").get_to(m.geometry.height);
-  value.at("frame_width").get_to(m.geometry.width);
-  value.at("flow_height").get_to(m.geometry.flow_height);
-  value.at("flow_width").get_to(m.geometry.flow_width);
-  m.geometry.encoding = value.at("encoding") == "jpeg" ? FrameEncoding::kJpeg : FrameEncoding::kRaw;
-  value.at("joints").get_to(m.geometry.has_joints);
-  value.at("whole_pixel_flow").get_to(m.whole_pixel_flow);
-  value.at("tracklets").get_to(m.tracklets);
-  value.at("frames").get_to(m.frames);
-  value.at("identities").get_to(m.identities);
-  value.at("cameras").get_to(m.cameras);
-  for (const json& thing : value.at("left_out")) {
-    m.left_out.push_back({thing.at("name"), thing.at("reason")});
+FrameGeometry geometry_from(const JsonPlace& place) {
+  FrameGeometry geometry;
+  geometry.height = static_cast<int>(place.at("frame_height").whole(1, kMostPixels));
+  geometry.width = static_cast<int>(place.at("frame_width").whole(1, kMostPixels));
+  geometry.flow_height = static_cast<int>(place.at("flow_height").whole(0, kMostPixels));
+  const bool flow = geometry.flow_height > 0;
+  geometry.flow_width =
+      static_cast<int>(place.at("flow_width").whole(flow ? 1 : 0, flow ? kMostPixels : 0));
+  const std::string encoding = place.at("encoding").text();
+  for (const FrameEncoding known : {FrameEncoding::kJpeg, FrameEncoding::kRaw}) {
+    if (encoding == encoding_name(known)) geometry.encoding = known;
   }
-  value.at("test_identities").get_to(m.facts.test_identities);
-  value.at("split_identities").get_to(m.facts.split_identities);
-  for (const json& shard : value.at("shards")) m.shards.push_back(shard_from_json(shard));
+  if (encoding != encoding_name(geometry.encoding)) place.at("encoding").refuse("not jpeg or raw");
+  geometry.has_joints = place.at("joints").truth();
+  return geometry;
+}
+
+// Ascending, no one twice.
+std::vector<int32_t> identities_from(const JsonPlace& place) {
+  std::vector<int32_t> identities;
+  for (const JsonPlace& item : place.items()) {
+    const int64_t lowest = identities.empty() ? INT32_MIN : int64_t{identities.back()} + 1;
+    identities.push_back(static_cast<int32_t>(item.whole(lowest, INT32_MAX)));
+  }
+  return identities;
+}
+
+DatasetFacts facts_from(const JsonPlace& place) {
+  DatasetFacts facts;
+  facts.layout = place.at("layout").text();
+  facts.synthetic = place.at("synthetic").truth();
+  facts.origin = place.at("origin").text();
+  facts.split_identities = identities_from(place.at("split_identities"));
+  for (const JsonPlace& split : place.at("test_identities").items()) {
+    facts.test_identities.push_back(identities_from(split));
+    const std::vector<int32_t>& tests = facts.test_identities.back();
+    if (!std::includes(facts.split_identities.begin(), facts.split_identities.end(), tests.begin(),
+                       tests.end())) {
+      split.refuse("which names persons who are not in split_identities");
+    }
+  }
+  return facts;
+}
+
+// The totals, once all shards are known.
+void read_totals(const JsonPlace& place, Manifest& manifest) {
+  int64_t tracklets = 0, frames = 0;
+  for (const ShardRecord& shard : manifest.shards) {
+    tracklets += shard.tracklets;
+    frames += shard.frames;
+  }
+  const auto total = [&](const char* name, int64_t of_shards) {
+    const int64_t count = place.at(name).whole(1, INT64_MAX);
+    if (count != of_shards) {
+      place.at(name).refuse("but the shards have " + std::to_string(of_shards));
+    }
+    return count;
+  };
+  manifest.tracklets = total("tracklets", tracklets);
+  manifest.frames = total("frames", frames);
+  manifest.identities = place.at("identities").whole(1, tracklets);
+  manifest.cameras = place.at("cameras").whole(1, tracklets);
+}
+
+Manifest manifest_from(const JsonPlace& place) {
+  Manifest m;
+  m.facts = facts_from(place);
+  m.ingest_identity = place.at("ingest_identity").text();
+  m.geometry = geometry_from(place);
+  m.whole_pixel_flow = place.at("whole_pixel_flow").truth();
+  for (const JsonPlace& thing : place.at("left_out").items()) {
+    m.left_out.push_back({thing.at("name").text(), thing.at("reason").text()});
+  }
+  for (const JsonPlace& shard : place.at("shards").items()) {
+    m.shards.push_back(shard_from(shard, m.shards.size()));
+  }
+  read_totals(place, m);
   return m;
 }
 
 }  // namespace
+
+std::string shard_file_name(size_t number) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "shard-%05zu.h5", number);
+  return name;
+}
 
 ShardRecord describe_shard_file(const fs::path& path, std::vector<ByteRange> payloads) {
   std::ifstream in(path, std::ios::binary);
@@ -149,13 +245,15 @@ Manifest read_manifest(const fs::path& store) {
   }
   try {
     const json value = json::parse(read_sealed_json(path));
-    if (value.at("format_version") != kManifestVersion) {
+    const JsonPlace place(value, path.string());
+    const int64_t version = place.at("format_version").whole(0, INT64_MAX);
+    if (version != kManifestVersion) {
       throw InputError(path.string(),
-                       "has format version " + value.at("format_version").dump() +
-                           ", this program reads " + std::to_string(kManifestVersion),
+                       "has format version " + std::to_string(version) + ", this program reads " +
+                           std::to_string(kManifestVersion),
                        "use a newer muster");
     }
-    return manifest_from_json(value);
+    return manifest_from(place);
   } catch (const json::exception& failure) {
     throw InputError(path.string(), std::string("is not a manifest: ") + failure.what());
   }

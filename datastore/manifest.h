@@ -37,13 +37,18 @@ struct Manifest {
   std::vector<ShardRecord> shards;
 };
 
+// "shard-00042.h5"; every writer names the shards of a store so, counted from 0.
+std::string shard_file_name(size_t number);
+
 // SHA-256 and checksums of a finished shard file whose payloads lie there.
 ShardRecord describe_shard_file(const std::filesystem::path& path, std::vector<ByteRange> payloads);
 
 // Throws SystemError; an older manifest stays until the new one is whole.
 void write_manifest(const std::filesystem::path& store, const Manifest& manifest);
 
-// Throws InputError naming the file if it is missing, damaged or of another version.
+// Throws InputError naming the file if it is missing, damaged or of another version, and the field
+// if that is not of its kind or contradicts another: names that no writer gives, sums that are
+// none, payloads that overlap or leave their shard, splits that test people who are not split.
 Manifest read_manifest(const std::filesystem::path& store);
 
 // SHA-256 of the manifest file: the identity of the store's content.

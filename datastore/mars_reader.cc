@@ -30,7 +30,7 @@ InputError misfit(const fs::path& table, size_t row, const std::string& problem)
 class MarsReader {
  public:
   MarsReader(const fs::path& root, OnError on_error, common::ProgressSink& progress)
-      : faults_(on_error), progress_(progress) {
+      : faults_(on_error, root), progress_(progress) {
     dataset_.root = root;
     dataset_.facts.layout = "mars";
     dataset_.facts.origin = "tracklets in the mars layout";
@@ -40,8 +40,7 @@ class MarsReader {
     add_part(train_);
     add_part(test_);
     const size_t queries = mark_queries();
-    dataset_.left_out = faults_.left_out();
-    auto reader = picture_dataset_reader(std::move(dataset_));
+    auto reader = picture_dataset_reader(std::move(dataset_), faults_, progress_);
     if (!reader->facts().synthetic) compare_with_published(*reader, queries);
     return reader;
   }

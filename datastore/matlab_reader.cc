@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <sstream>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
@@ -79,16 +80,25 @@ Variable header_of(mat_t* file, const fs::path& path, const std::string& name) {
   return variable;
 }
 
+std::string short_number(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
+// By column, as the file has them.
 template <typename T>
 std::vector<int64_t> whole_numbers(const matvar_t& variable, size_t count, const fs::path& path) {
+  const size_t rows = variable.dims[0];
   const T* values = static_cast<const T*>(variable.data);
   std::vector<int64_t> numbers(count);
   for (size_t i = 0; i < count; ++i) {
     if constexpr (std::is_floating_point_v<T>) {
       // Beyond 2^53 a double is no longer exact; the comparison is false for NaN too.
       if (!(std::abs(values[i]) < 9e15) || values[i] != std::floor(values[i])) {
-        throw damaged(path,
-                      "holds " + std::to_string(values[i]) + " where a whole number should be");
+        throw damaged(path, "row " + std::to_string(i % rows + 1) + " holds " +
+                                short_number(static_cast<double>(values[i])) +
+                                " where a whole number should be");
       }
     }
     numbers[i] = static_cast<int64_t>(values[i]);

@@ -43,11 +43,22 @@ SequenceInfo read_sequence_info(const fs::path& file) {
     }
     info.frames = *count;
     info.pictures = tree.get<std::string>("Sequence.imDir", info.pictures);
-  } catch (const boost::property_tree::ptree_error& failure) {
-    throw InputError(file.string(), std::string("cannot be read: ") + failure.what(),
+  } catch (const boost::property_tree::ini_parser_error& failure) {
+    throw InputError(file.string(),
+                     "line " + std::to_string(failure.line()) + ": " + failure.message(),
                      "mend or remove it");
   }
   return info;
+}
+
+// Nothing needs it: one that cannot be read is a fault of its own.
+SequenceInfo usable_sequence_info(const fs::path& file, FaultList& faults) {
+  try {
+    return read_sequence_info(file);
+  } catch (const InputError& failure) {
+    faults.leave_out(file.string(), failure);
+    return {};
+  }
 }
 
 // One path per frame, by the number that its name ends in.
@@ -89,7 +100,8 @@ bool looks_like_sequence(const fs::path& folder) {
          is_there(folder / "seqinfo.ini");
 }
 
-Film sequence_in(const fs::path& folder, const std::string& name, const VideoOptions& options) {
+Film sequence_in(const fs::path& folder, const std::string& name, FaultList& faults,
+                 const VideoOptions& options) {
   Film film;
   film.name = name;
   film.place.max_frames = options.max_frames;
@@ -100,7 +112,7 @@ Film sequence_in(const fs::path& folder, const std::string& name, const VideoOpt
     throw InputError(folder.string(), "has neither gt/gt.txt nor det/det.txt",
                      "ingest its video with --layout video to have people detected");
   }
-  const SequenceInfo info = read_sequence_info(folder / "seqinfo.ini");
+  const SequenceInfo info = usable_sequence_info(folder / "seqinfo.ini", faults);
   if (is_there(folder / "seqinfo.ini")) film.others.push_back(folder / "seqinfo.ini");
   if (is_there(folder / info.pictures)) {
     film.place.pictures = numbered_pictures(folder / info.pictures);
@@ -122,26 +134,27 @@ Film sequence_in(const fs::path& folder, const std::string& name, const VideoOpt
 
 std::unique_ptr<DatasetReader> open_mot(const fs::path& input, const VideoOptions& options,
                                         common::ProgressSink& progress) {
-  FaultList faults(options.on_error);
   Footage footage;
   footage.layout = "mot";
   // Without a slash at the end: a sequence is called as its folder.
   const fs::path root = (fs::absolute(input) / "").lexically_normal().parent_path();
   if (looks_like_sequence(root)) {
     footage.root = root.parent_path();
-    footage.films.push_back(sequence_in(root, root.filename().string(), options));
+    FaultList faults(options.on_error, footage.root);
+    footage.films.push_back(sequence_in(root, root.filename().string(), faults, options));
     return open_footage(footage, faults, options, progress);
   }
   footage.root = root;
+  FaultList faults(options.on_error, root);
   for (const fs::path& folder : sorted_folders(root)) {
     const std::string name = folder.filename().string();
     if (name.front() == '.') continue;
     try {
-      footage.films.push_back(sequence_in(folder, name, options));
+      footage.films.push_back(sequence_in(folder, name, faults, options));
     } catch (const InputError& failure) {
       if (options.on_error == OnError::kFail) throw;
       footage.films.emplace_back().name = name;
-      footage.films.back().fault = failure.what();
+      footage.films.back().fault = failure;
     }
   }
   if (footage.films.empty()) {

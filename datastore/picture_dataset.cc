@@ -2,38 +2,17 @@
 
 #include <algorithm>
 #include <cctype>
-#include <nlohmann/json.hpp>
 
-#include "common/atomic_file.h"
 #include "common/error.h"
 #include "datastore/joints_file.h"
 #include "datastore/picture_files.h"
+#include "datastore/synthetic_mark.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
 using common::InputError;
 
 namespace {
-
-void read_synthetic_mark(const fs::path& root, DatasetFacts& facts) {
-  const fs::path mark = root / "muster-synthetic.json";
-  std::error_code ignored;
-  if (!fs::exists(mark, ignored)) return;
-  try {
-    const auto value = nlohmann::json::parse(common::read_file(mark));
-    facts.synthetic = value.at("synthetic").get<bool>();
-    if (value.contains("origin")) {  // exported from a store
-      facts.origin = value.at("origin").get<std::string>();
-      return;
-    }
-    facts.origin = "synthetic world '" + value.at("world").get<std::string>() +
-                   "', rendered by muster synth with seed " +
-                   std::to_string(value.at("seed").get<uint64_t>());
-  } catch (const nlohmann::json::exception& failure) {
-    throw InputError(mark.string(), std::string("is damaged: ") + failure.what(),
-                     "render the world again");
-  }
-}
 
 template <typename Action>
 void for_each_entry(const fs::path& directory, const Action& action) {
@@ -53,7 +32,8 @@ void for_each_entry(const fs::path& directory, const Action& action) {
 
 class PictureDatasetReader : public DatasetReader {
  public:
-  explicit PictureDatasetReader(PictureDataset dataset) : dataset_(std::move(dataset)) {
+  PictureDatasetReader(PictureDataset dataset, std::vector<LeftOut> left_out)
+      : dataset_(std::move(dataset)), left_out_(std::move(left_out)) {
     read_synthetic_mark(dataset_.root, dataset_.facts);
     for (size_t i = 0; i < dataset_.tracklets.size(); ++i) {
       PictureTracklet& tracklet = dataset_.tracklets[i];
@@ -87,7 +67,7 @@ class PictureDatasetReader : public DatasetReader {
     const size_t begin = tracklet == 0 ? 0 : source_ends_[tracklet - 1];
     return picture(tracklet, static_cast<int64_t>(index - begin));
   }
-  const std::vector<LeftOut>& left_out() const override { return dataset_.left_out; }
+  const std::vector<LeftOut>& left_out() const override { return left_out_; }
 
  private:
   fs::path picture(size_t tracklet, int64_t frame) const {
@@ -100,6 +80,7 @@ class PictureDatasetReader : public DatasetReader {
   }
 
   PictureDataset dataset_;
+  const std::vector<LeftOut> left_out_;
   std::vector<TrackletDescription> descriptions_;
   std::vector<size_t> source_ends_;  // pictures of tracklets 0 .. i
   std::vector<size_t> joints_;       // tracklets that have them, ascending
@@ -107,13 +88,15 @@ class PictureDatasetReader : public DatasetReader {
 
 }  // namespace
 
-std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset) {
+std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset,
+                                                      const FaultList& faults,
+                                                      common::ProgressSink& progress) {
   if (dataset.tracklets.empty()) {
-    throw InputError(dataset.root.string(),
-                     "holds no tracklets of the " + dataset.facts.layout + " layout",
-                     "see docs/guides/datasets.md for what belongs where");
+    faults.nothing_is_left(dataset.root.string(),
+                           "holds no tracklets of the " + dataset.facts.layout + " layout",
+                           progress);
   }
-  return std::make_unique<PictureDatasetReader>(std::move(dataset));
+  return std::make_unique<PictureDatasetReader>(std::move(dataset), faults.left_out());
 }
 
 bool is_picture_name(const std::string& name) {

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/progress_sink.h"
 #include "datastore/dataset_reader.h"
+#include "datastore/fault_list.h"
 
 namespace muster::datastore {
 
@@ -42,13 +44,14 @@ struct PictureDataset {
   DatasetFacts facts;
   std::vector<PictureTracklet> tracklets;
   PackedNames names;
-  std::vector<LeftOut> left_out;
 };
 
 // Joints come from ROOT/joints/<description.name>.csv where that exists (the synthetic worlds write
-// it). ROOT/muster-synthetic.json marks rendered data. Throws InputError naming the root if there
-// are no tracklets.
-std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset);
+// it). ROOT/muster-synthetic.json marks rendered data. `faults` are what was left out. Throws
+// InputError naming the root if there are no tracklets.
+std::unique_ptr<DatasetReader> picture_dataset_reader(PictureDataset dataset,
+                                                      const FaultList& faults,
+                                                      common::ProgressSink& progress);
 
 // True for names that end in .png, .jpg, .jpeg or .bmp in any case and do not begin with a dot.
 bool is_picture_name(const std::string& name);

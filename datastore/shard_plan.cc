@@ -1,9 +1,8 @@
 #include "datastore/shard_plan.h"
 
-#include <cstdio>
-
 #include "common/error.h"
 #include "datastore/jpeg_codec.h"
+#include "datastore/manifest.h"
 #include "datastore/tracklet_encoder.h"
 
 namespace muster::datastore {
@@ -18,19 +17,20 @@ uint64_t planned_frame_bytes(const IngestOptions& options) {
          uint64_t{2} * options.flow_height * options.flow_width;
 }
 
-// Mean size of some of the dataset's frames as they would be stored; unreadable ones do not count.
-uint64_t sampled_picture_bytes(const DatasetReader& dataset, const IngestOptions& options) {
+// Mean size of some of the frames as they would be stored; unreadable ones do not count.
+uint64_t sampled_picture_bytes(const DatasetReader& dataset, const std::vector<size_t>& tracklets,
+                               const IngestOptions& options) {
   constexpr size_t kSamples = 24;
-  const size_t tracklets = dataset.tracklets().size();
   uint64_t bytes = 0, samples = 0;
-  for (size_t sample = 0; sample < kSamples && sample < tracklets; ++sample) {
-    const size_t tracklet = sample * tracklets / std::min(kSamples, tracklets);
+  for (size_t sample = 0; sample < kSamples && sample < tracklets.size(); ++sample) {
+    const size_t tracklet =
+        tracklets[sample * tracklets.size() / std::min(kSamples, tracklets.size())];
     try {
       const SourceFrame frame =
           dataset.read_frame(tracklet, dataset.tracklets()[tracklet].frames / 2);
       bytes += stored_picture(frame, options).size();
       ++samples;
-    } catch (const common::InputError&) {
+    } catch (const common::Error&) {
     }
   }
   return samples == 0 ? planned_frame_bytes(options) : bytes / samples;
@@ -47,9 +47,7 @@ std::vector<ShardPlan> plan_shards(const std::vector<TrackletDescription>& track
         !plans.empty() && (static_cast<uint64_t>(plans.back().frames + tracklets[i].frames) *
                            frame_bytes) > options.shard_bytes;
     if (plans.empty() || full) {
-      char name[32];
-      std::snprintf(name, sizeof(name), "shard-%05zu.h5", plans.size());
-      plans.push_back({name, i, i, 0});
+      plans.push_back({shard_file_name(plans.size()), i, i, 0});
     }
     plans.back().last = i + 1;
     plans.back().frames += tracklets[i].frames;
@@ -57,17 +55,17 @@ std::vector<ShardPlan> plan_shards(const std::vector<TrackletDescription>& track
   return plans;
 }
 
-uint64_t estimated_bytes(const DatasetReader& dataset, const IngestOptions& options) {
+uint64_t estimated_bytes(const DatasetReader& dataset, const std::vector<size_t>& tracklets,
+                         bool has_joints, const IngestOptions& options) {
   constexpr uint64_t kFrameColumns = 16, kTrackletColumns = 30;
   uint64_t frames = 0;
-  for (const TrackletDescription& tracklet : dataset.tracklets()) {
-    frames += static_cast<uint64_t>(tracklet.frames);
+  for (const size_t tracklet : tracklets) {
+    frames += static_cast<uint64_t>(dataset.tracklets()[tracklet].frames);
   }
-  const bool has_joints = !dataset.tracklets().empty() && !dataset.read_joints(0).empty();
-  const uint64_t frame_bytes = sampled_picture_bytes(dataset, options) +
+  const uint64_t frame_bytes = sampled_picture_bytes(dataset, tracklets, options) +
                                uint64_t{2} * options.flow_height * options.flow_width +
                                (has_joints ? kJointCount * sizeof(Joint) : 0) + kFrameColumns;
-  const uint64_t bytes = frames * frame_bytes + dataset.tracklets().size() * kTrackletColumns;
+  const uint64_t bytes = frames * frame_bytes + tracklets.size() * kTrackletColumns;
   return bytes + bytes / 32;  // a sample may be unlucky, and there is HDF5's own part
 }
 

@@ -23,8 +23,9 @@ struct ShardPlan {
 std::vector<ShardPlan> plan_shards(const std::vector<TrackletDescription>& tracklets,
                                    const IngestOptions& options);
 
-// What the shards will take on disk, judged by encoding some of the dataset's frames.
-uint64_t estimated_bytes(const DatasetReader& dataset, const IngestOptions& options);
+// What the shards of those tracklets will take on disk, judged by encoding some of their frames.
+uint64_t estimated_bytes(const DatasetReader& dataset, const std::vector<size_t>& tracklets,
+                         bool has_joints, const IngestOptions& options);
 
 // Throws InputError naming the store if its disk has less free than `bytes`.
 void require_room(const std::filesystem::path& store, uint64_t bytes);

@@ -123,6 +123,7 @@ void ShardReader::State::check_consistency() const {
   for (size_t i = 0; i < tracklets; ++i) {
     demand(columns.start[i] <= count && columns.length[i] <= count - columns.start[i],
            "tracklet " + std::to_string(i) + " points beyond the frames");
+    demand(columns.length[i] > 0, "tracklet " + std::to_string(i) + " has no frames");
   }
   if (geometry.encoding == FrameEncoding::kJpeg) {
     demand(jpeg_offset.size() == count + 1, "jpeg_offset does not fit the frames");

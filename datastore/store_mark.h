@@ -7,8 +7,9 @@
 
 namespace muster::datastore {
 
-// An empty hidden file whose name says the identity: a kill cannot leave half of it. Goes with the
-// object.
+// An empty hidden file whose name says the identity: a kill cannot leave half of it. Ingests of one
+// identity share it; the last of them to end removes it. Where the file system has no locks the
+// first does.
 class StoreMark {
  public:
   // Throws InputError naming the store if it bears the mark of another identity. Of two that begin
@@ -17,13 +18,14 @@ class StoreMark {
   ~StoreMark();
   StoreMark(const StoreMark&) = delete;
   StoreMark& operator=(const StoreMark&) = delete;
-  // What a killed ingest of that identity left.
-  static void remove(const std::filesystem::path& store, const std::string& identity);
+  // What a killed ingest of that identity left, where there is anything and nobody holds it.
+  static void remove_unheld(const std::filesystem::path& store,
+                            const std::string& identity) noexcept;
   static bool is_mark(const std::string& file_name);
 
  private:
-  const std::filesystem::path store_;
-  const std::string identity_;
+  const std::filesystem::path file_;
+  int descriptor_;
 };
 
 }  // namespace muster::datastore

@@ -4,7 +4,6 @@
 #include "common/sha256.h"
 #include "datastore/shard_reader.h"
 #include "datastore/store_mark.h"
-#include "datastore/store_verification.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -18,6 +17,17 @@ bool is_remains(const std::string& name) {
          StoreMark::is_mark(name);
 }
 
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code failure;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (failure) throw common::system_call_error(folder.string(), "list", failure.value());
+  return names;
+}
+
 InputError foreign_shard(const fs::path& path) {
   return InputError(path.string(), "belongs to other data or settings",
                     "choose another --store or remove it first");
@@ -25,37 +35,34 @@ InputError foreign_shard(const fs::path& path) {
 
 }  // namespace
 
-bool finished_store_there(const fs::path& store, const std::string& identity,
-                          const IngestOptions& options, common::ProgressSink& progress) {
+std::optional<Manifest> manifest_there(const fs::path& store, const std::string& identity) {
   std::error_code failure;
-  if (!fs::exists(store, failure)) return false;
+  if (!fs::exists(store, failure)) return std::nullopt;
   if (!fs::is_directory(store, failure)) {
     throw InputError(store.string(), "exists and is not a directory", "choose another --store");
   }
   if (fs::exists(store / kManifestName, failure)) {
-    const Manifest manifest = read_manifest(store);
-    if (manifest.ingest_identity == identity) {
-      return verify_store(store, VerifyDepth::kCrc32c, progress, options.jobs).empty();
-    }
+    Manifest manifest = read_manifest(store);
+    if (manifest.ingest_identity == identity) return manifest;
     throw InputError(store.string(), "already holds a store of other data or settings",
                      "choose another --store or remove this one first");
   }
-  for (const auto& entry : fs::directory_iterator(store)) {
-    const std::string name = entry.path().filename().string();
+  for (const std::string& name : names_in(store)) {
     if (name.rfind("shard-", 0) != 0 && name != "annotations" && !is_remains(name)) {
       throw InputError(store.string(), "already exists and holds '" + name + "', not a store",
                        "choose another --store");
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 void refuse_foreign_shards(const fs::path& store, const std::string& identity,
-                           const std::vector<ShardPlan>& plans) {
+                           const std::vector<ShardPlan>& plans, const PromisedShards& promised) {
   std::error_code ignored;
   for (const ShardPlan& plan : plans) {
     const fs::path path = store / plan.file;
-    if (!fs::exists(path, ignored)) continue;
+    // A promised one may be damaged where HDF5 trusts it; its digest will tell.
+    if (promised.count(plan.file) > 0 || !fs::exists(path, ignored)) continue;
     std::string found = identity;
     try {
       found = ShardReader(path).ingest_identity();
@@ -63,14 +70,6 @@ void refuse_foreign_shards(const fs::path& store, const std::string& identity,
     }
     if (found != identity) throw foreign_shard(path);
   }
-}
-
-PromisedShards promised_shards(const fs::path& store) {
-  PromisedShards promises;
-  std::error_code ignored;
-  if (!fs::exists(store / kManifestName, ignored)) return promises;
-  for (const ShardRecord& shard : read_manifest(store).shards) promises[shard.file] = shard;
-  return promises;
 }
 
 ShardState state_of_shard(const fs::path& path, const std::string& identity,

@@ -3,30 +3,27 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "common/progress_sink.h"
-#include "datastore/ingest.h"
 #include "datastore/manifest.h"
 #include "datastore/shard_plan.h"
 
 namespace muster::datastore {
 
-// True if `store` holds a finished store of that identity whose shards are all as its manifest
-// says. False if it is missing, or holds nothing but the remains of an ingest or shards to be made
-// again. Throws InputError naming it if anything else lies there.
-bool finished_store_there(const std::filesystem::path& store, const std::string& identity,
-                          const IngestOptions& options, common::ProgressSink& progress);
-
-// Throws InputError naming the first shard of the plan that stands there and has another identity.
-void refuse_foreign_shards(const std::filesystem::path& store, const std::string& identity,
-                           const std::vector<ShardPlan>& plans);
+// The manifest of a finished store of that identity. Nothing if `store` is missing or holds nothing
+// but the remains of an ingest. Throws InputError naming it if anything else lies there.
+std::optional<Manifest> manifest_there(const std::filesystem::path& store,
+                                       const std::string& identity);
 
 // By file name.
 using PromisedShards = std::map<std::string, ShardRecord>;
 
-// What an earlier manifest of the store lists; empty without one.
-PromisedShards promised_shards(const std::filesystem::path& store);
+// Throws InputError naming the first shard of the plan that stands there, was not promised and has
+// another identity.
+void refuse_foreign_shards(const std::filesystem::path& store, const std::string& identity,
+                           const std::vector<ShardPlan>& plans, const PromisedShards& promised);
 
 enum class ShardState { kMissing, kFinished, kDamaged };
 

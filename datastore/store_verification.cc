@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <system_error>
 
 #include "common/crc32c.h"
+#include "common/error.h"
 #include "common/sha256.h"
 #include "datastore/manifest.h"
 #include "datastore/ordered_parallel.h"
+#include "datastore/tracklet_store.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -156,9 +159,9 @@ int64_t mebibytes(uint64_t blocks) {
 
 }  // namespace
 
-std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
-                                      common::ProgressSink& progress, int threads) {
-  const Manifest manifest = read_manifest(store);
+std::vector<std::string> verify_shards(const fs::path& store, const Manifest& manifest,
+                                       VerifyDepth depth, common::ProgressSink& progress,
+                                       int threads) {
   const std::vector<Piece> pieces = pieces_of(manifest, store, depth);
   uint64_t blocks = 0, blocks_done = 0;
   for (const Piece& piece : pieces) blocks += piece.last - piece.first;
@@ -174,6 +177,30 @@ std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
       });
   progress.end();
   return faults;
+}
+
+std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth,
+                                      common::ProgressSink& progress, int threads) {
+  return verify_shards(store, read_manifest(store), depth, progress, threads);
+}
+
+std::vector<std::string> contradictions_of_store(const fs::path& store) {
+  try {
+    const TrackletStore opened(store);
+    const Manifest& manifest = opened.manifest();
+    if (!manifest.left_out.empty()) return {};  // persons of the splits may be among it
+    std::set<int32_t> identities;
+    for (const StoredTracklet& tracklet : opened.tracklets()) identities.insert(tracklet.identity);
+    std::vector<std::string> faults;
+    for (const int32_t identity : manifest.facts.split_identities) {
+      if (identities.count(identity) > 0) continue;
+      faults.push_back((store / kManifestName).string() + ": split_identities names person " +
+                       std::to_string(identity) + ", who is in no shard and was not left out");
+    }
+    return faults;
+  } catch (const common::Error& failure) {
+    return {failure.what()};
+  }
 }
 
 std::vector<std::string> verify_store(const fs::path& store, VerifyDepth depth) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/progress_sink.h"
+#include "datastore/manifest.h"
 
 namespace muster::datastore {
 
@@ -19,7 +20,17 @@ enum class VerifyDepth { kCrc32c, kSha256 };
 std::vector<std::string> verify_store(const std::filesystem::path& store, VerifyDepth depth,
                                       common::ProgressSink& progress, int threads);
 
-// The same in one thread, told to nobody.
+// The same for a manifest that was read already.
+std::vector<std::string> verify_shards(const std::filesystem::path& store, const Manifest& manifest,
+                                       VerifyDepth depth, common::ProgressSink& progress,
+                                       int threads);
+
+// Whether manifest and shards tell the same story, which no checksum shows: both may have been
+// sealed again. One line per contradiction; empty when there is none. For stores whose bytes
+// verify_store found whole; does not look at annotations.
+std::vector<std::string> contradictions_of_store(const std::filesystem::path& store);
+
+// verify_store in one thread, told to nobody.
 std::vector<std::string> verify_store(const std::filesystem::path& store, VerifyDepth depth);
 
 }  // namespace muster::datastore

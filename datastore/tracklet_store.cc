@@ -1,6 +1,11 @@
 #include "datastore/tracklet_store.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
+
 #include "common/error.h"
+#include "datastore/annotation.h"
 #include "datastore/shard_reader.h"
 
 namespace muster::datastore {
@@ -12,6 +17,8 @@ struct TrackletStore::State {
   Manifest manifest;
   std::vector<std::unique_ptr<ShardReader>> shards;
   std::vector<StoredTracklet> tracklets;
+  std::string annotation_name;
+  std::optional<JointAnnotation> annotation;  // hides the shards' joints
 };
 
 namespace {
@@ -28,6 +35,60 @@ void demand_geometry(const FrameGeometry& shard, const FrameGeometry& manifest,
                    "do not mix shards of different stores");
 }
 
+// What the manifest promises and only the shards can keep.
+void demand_counts(const ShardReader& shard, const ShardRecord& record, const fs::path& path) {
+  const auto tracklets = static_cast<int64_t>(shard.columns().start.size());
+  if (tracklets == record.tracklets && shard.frame_count() == record.frames) return;
+  throw InputError(path.string(),
+                   "has " + std::to_string(tracklets) + " tracklets and " +
+                       std::to_string(shard.frame_count()) + " frames, manifest.json says " +
+                       std::to_string(record.tracklets) + " and " + std::to_string(record.frames),
+                   "do not mix shards of different stores");
+}
+
+void demand_totals(const std::vector<StoredTracklet>& tracklets, const Manifest& manifest,
+                   const fs::path& directory) {
+  std::set<int32_t> identities;
+  std::set<int16_t> cameras;
+  for (const StoredTracklet& tracklet : tracklets) {
+    identities.insert(tracklet.identity);
+    cameras.insert(tracklet.camera);
+  }
+  const auto demand = [&](const std::string& field, size_t found, int64_t promised) {
+    if (static_cast<int64_t>(found) == promised) return;
+    throw InputError((directory / kManifestName).string(),
+                     field + " is " + std::to_string(promised) + ", but the shards have " +
+                         std::to_string(found),
+                     "restore it from a copy");
+  };
+  demand("identities", identities.size(), manifest.identities);
+  demand("cameras", cameras.size(), manifest.cameras);
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// Empty: joints are those of the shards, or none.
+std::string chosen_annotation(const fs::path& store, const JointSource& source,
+                              bool shards_have_joints) {
+  if (source.annotation.empty() && (!source.wanted || shards_have_joints)) return "";
+  const std::vector<std::string> names = annotation_names(store);
+  const bool known = std::find(names.begin(), names.end(), source.annotation) != names.end();
+  if (known) return source.annotation;
+  if (!source.annotation.empty()) {
+    throw InputError(store.string(), "has no annotation '" + source.annotation + "'",
+                     names.empty() ? "it has none at all" : "it has " + listed(names));
+  }
+  if (names.size() > 1) {
+    throw InputError(store.string(), "has joints in several annotations: " + listed(names),
+                     "say which one");
+  }
+  return names.empty() ? "" : names.front();
+}
+
 void require_frames(const StoredTracklet& tracklet, const std::vector<int32_t>& frames) {
   for (const int32_t frame : frames) {
     MUSTER_REQUIRE(frame, >=, 0);
@@ -37,7 +98,8 @@ void require_frames(const StoredTracklet& tracklet, const std::vector<int32_t>& 
 
 }  // namespace
 
-TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_unique<State>()) {
+TrackletStore::TrackletStore(const fs::path& directory, const JointSource& joints)
+    : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.directory = directory;
   s.manifest = read_manifest(directory);
@@ -51,6 +113,7 @@ TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_uniqu
                        "do not mix shards of different stores");
     }
     demand_geometry(shard->geometry(), s.manifest.geometry, path);
+    demand_counts(*shard, record, path);
     const ShardColumns& columns = shard->columns();
     for (size_t i = 0; i < columns.start.size(); ++i) {
       s.tracklets.push_back({columns.identity[i], columns.camera[i], columns.sequence[i],
@@ -59,6 +122,11 @@ TrackletStore::TrackletStore(const fs::path& directory) : state_(std::make_uniqu
                              static_cast<int64_t>(columns.start[i])});
     }
     s.shards.push_back(std::move(shard));
+  }
+  demand_totals(s.tracklets, s.manifest, directory);
+  s.annotation_name = chosen_annotation(directory, joints, s.manifest.geometry.has_joints);
+  if (!s.annotation_name.empty()) {
+    s.annotation.emplace(directory, s.manifest.shards, s.annotation_name);
   }
 }
 
@@ -90,10 +158,9 @@ std::vector<int8_t> TrackletStore::read_flow(const StoredTracklet& tracklet, int
 }
 
 std::vector<Joint> TrackletStore::read_joints(const StoredTracklet& tracklet, int64_t frame) const {
-  MUSTER_REQUIRE(frame, >=, 0);
-  MUSTER_REQUIRE(frame, <, static_cast<int64_t>(tracklet.length));
-  return state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints(tracklet.first_frame +
-                                                                          frame);
+  std::vector<Joint> joints(kJointCount);
+  read_joints_into(tracklet, {static_cast<int32_t>(frame)}, joints.data());
+  return joints;
 }
 
 void TrackletStore::read_images_into(const StoredTracklet& tracklet,
@@ -113,9 +180,19 @@ void TrackletStore::read_flow_into(const StoredTracklet& tracklet,
 void TrackletStore::read_joints_into(const StoredTracklet& tracklet,
                                      const std::vector<int32_t>& frames, Joint* joints) const {
   require_frames(tracklet, frames);
-  state_->shards[static_cast<size_t>(tracklet.shard)]->read_joints_into(tracklet.first_frame,
-                                                                        frames, joints);
+  const auto shard = static_cast<size_t>(tracklet.shard);
+  if (state_->annotation) {
+    state_->annotation->read_joints_into(shard, tracklet.first_frame, frames, joints);
+  } else {
+    state_->shards[shard]->read_joints_into(tracklet.first_frame, frames, joints);
+  }
 }
+
+bool TrackletStore::has_joints() const {
+  return state_->annotation.has_value() || state_->manifest.geometry.has_joints;
+}
+
+const std::string& TrackletStore::joint_annotation() const { return state_->annotation_name; }
 
 int TrackletStore::repacked_shards() const {
   int count = 0;

@@ -22,12 +22,20 @@ struct StoredTracklet {
   int64_t first_frame = 0;  // row in the shard
 };
 
+// Which joints a store hands out: those in its shards, unless this asks for more.
+struct JointSource {
+  bool wanted = false;     // where the shards have none, those of the only annotation beside them
+  std::string annotation;  // those of this annotation, whatever the shards have; empty: see above
+};
+
 // Const members may be called from several threads.
 class TrackletStore {
  public:
-  // Opens manifest and shards and checks that they fit together. Throws InputError naming the store
-  // or the shard. Does not read payloads; see store_verification.h.
-  explicit TrackletStore(const std::filesystem::path& directory);
+  // Opens manifest, shards and what `joints` asks for, and checks that they fit together. Throws
+  // InputError naming the store, the shard or the annotation, also where joints are wanted and
+  // several annotations could give them. Reads an annotation whole; no payloads of shards, see
+  // store_verification.h.
+  explicit TrackletStore(const std::filesystem::path& directory, const JointSource& joints = {});
   ~TrackletStore();
   const std::filesystem::path& directory() const;
   const Manifest& manifest() const;
@@ -44,6 +52,10 @@ class TrackletStore {
                       int8_t* flow) const;
   void read_joints_into(const StoredTracklet& tracklet, const std::vector<int32_t>& frames,
                         Joint* joints) const;
+  // Whether the joint functions may be called.
+  bool has_joints() const;
+  // The annotation that joints come from; empty: none, or from the shards.
+  const std::string& joint_annotation() const;
   // Shards that were repacked with chunks or filters, which makes reading slow.
   int repacked_shards() const;
 

@@ -135,7 +135,7 @@ int64_t sdu_person(const std::string& name) {
 // way.
 std::unique_ptr<DatasetReader> open_prid2011(const fs::path& root, const DatasetOptions& options,
                                              common::ProgressSink& progress) {
-  FaultList faults(options.on_error);
+  FaultList faults(options.on_error, root);
   std::vector<SequenceFolder> folders;
   add_camera(root, fs::path("multi_shot") / "cam_a", 1, trailing_number, folders, faults);
   add_camera(root, fs::path("multi_shot") / "cam_b", 2, trailing_number, folders, faults);
@@ -147,14 +147,13 @@ std::unique_ptr<DatasetReader> open_prid2011(const fs::path& root, const Dataset
   PictureDataset dataset =
       sequence_folders_dataset(root, facts_of("prid2011"), folders, faults, progress);
   read_prid_splits(root, folders, dataset, faults);
-  dataset.left_out = faults.left_out();
-  return picture_dataset_reader(std::move(dataset));
+  return picture_dataset_reader(std::move(dataset), faults, progress);
 }
 
 // ROOT/sequences/cam{1,2}/personNNN/*.png; numbers have gaps.
 std::unique_ptr<DatasetReader> open_ilids_vid(const fs::path& root, const DatasetOptions& options,
                                               common::ProgressSink& progress) {
-  FaultList faults(options.on_error);
+  FaultList faults(options.on_error, root);
   std::vector<SequenceFolder> folders;
   add_camera(root, fs::path("sequences") / "cam1", 1, trailing_number, folders, faults);
   add_camera(root, fs::path("sequences") / "cam2", 2, trailing_number, folders, faults);
@@ -162,14 +161,13 @@ std::unique_ptr<DatasetReader> open_ilids_vid(const fs::path& root, const Datase
   read_ilids_splits(root, folders, facts);
   PictureDataset dataset =
       sequence_folders_dataset(root, std::move(facts), std::move(folders), faults, progress);
-  dataset.left_out = faults.left_out();
-  return picture_dataset_reader(std::move(dataset));
+  return picture_dataset_reader(std::move(dataset), faults, progress);
 }
 
 // ROOT/sequences/camN/<person>/*; what store export writes for videos has cameras beyond 2.
 std::unique_ptr<DatasetReader> open_sdu_vid(const fs::path& root, const DatasetOptions& options,
                                             common::ProgressSink& progress) {
-  FaultList faults(options.on_error);
+  FaultList faults(options.on_error, root);
   std::vector<SequenceFolder> folders;
   for (const fs::path& place : sorted_folders(root / "sequences")) {
     const int64_t camera = trailing_number(place.filename().string());
@@ -183,8 +181,7 @@ std::unique_ptr<DatasetReader> open_sdu_vid(const fs::path& root, const DatasetO
   }
   PictureDataset dataset =
       sequence_folders_dataset(root, facts_of("sdu-vid"), std::move(folders), faults, progress);
-  dataset.left_out = faults.left_out();
-  return picture_dataset_reader(std::move(dataset));
+  return picture_dataset_reader(std::move(dataset), faults, progress);
 }
 
 }  // namespace muster::datastore

@@ -44,7 +44,6 @@ void require_owners(const std::vector<Film>& films, const std::vector<fs::path>&
 
 std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOptions& options,
                                           common::ProgressSink& progress) {
-  FaultList faults(options.on_error);
   Footage footage;
   footage.layout = "video";
   std::error_code ignored;
@@ -54,10 +53,12 @@ std::unique_ptr<DatasetReader> open_video(const fs::path& input, const VideoOpti
                                "--input takes a video file or a folder of them");
     }
     footage.root = input.parent_path();
+    const FaultList faults(options.on_error, footage.root);
     footage.films.push_back(film_of(input, options));
     return open_footage(footage, faults, options, progress);
   }
   footage.root = input;
+  FaultList faults(options.on_error, input);
   std::vector<fs::path> videos, box_files;
   for (const auto& entry : fs::directory_iterator(input)) {
     const std::string name = entry.path().filename().string();

@@ -64,14 +64,14 @@ int run_program(const std::string& program, const std::vector<Command>& commands
   } catch (const common::Error& failure) {
     std::cerr << who << ": " << failure.what() << "\n";
   } catch (const std::filesystem::filesystem_error& failure) {
-    std::cerr << who << ": " << failure.path1().string() << ": " << failure.code().message()
-              << "\n";
+    std::cerr << who << ": " << common::one_line(failure.path1().string()) << ": "
+              << failure.code().message() << "\n";
   } catch (const std::bad_alloc&) {
     std::cerr << who << ": not enough memory; lower the settings that make batches large\n";
   } catch (const std::exception& failure) {
     // Foreign libraries append pages of their own call stack.
     const std::string text = failure.what();
-    std::cerr << who << ": " << text.substr(0, text.find('\n')) << "\n";
+    std::cerr << who << ": " << common::one_line(text.substr(0, text.find('\n'))) << "\n";
   }
   return kExitFailed;
 }

@@ -6,7 +6,9 @@
 
 namespace muster::launcher {
 
-// Returns an exit code. Without the ingest side throws InputError that says so.
-int export_store(const std::string& store, const std::filesystem::path& output, bool as_json);
+// `annotation` as in datastore/export.h. Returns an exit code. Without the ingest side throws
+// InputError that says so.
+int export_store(const std::string& store, const std::filesystem::path& output,
+                 const std::string& annotation, bool as_json);
 
 }  // namespace muster::launcher

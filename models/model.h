@@ -52,6 +52,7 @@ struct InputFormat {
   bool flow;
   // Quirks of a published preprocessing.
   bool divide_by_root_of_deviation = false, vertical_flow_first = false;
+  bool joints = false;
 };
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "common/error.h"
+
 namespace muster::monitoring {
 namespace {
 
@@ -24,13 +26,7 @@ std::string cut_to(const std::string& text, size_t columns) {
   return text.substr(0, bytes);
 }
 
-// Control characters would move the cursor.
-std::string printable(std::string text) {
-  for (char& byte : text) {
-    if (static_cast<unsigned char>(byte) < 32 || byte == 127) byte = '?';
-  }
-  return text;
-}
+std::string printable(const std::string& text) { return common::one_line(text); }
 
 std::string formatted(const char* format, double value) {
   char text[64];

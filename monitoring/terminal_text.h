@@ -13,8 +13,8 @@ size_t columns_of(const std::string& text);
 // The first `columns` characters.
 std::string cut_to(const std::string& text, size_t columns);
 
-// Control characters, which would move the cursor, become '?'.
-std::string printable(std::string text);
+// Control characters, which would move the cursor, become visible: common::one_line().
+std::string printable(const std::string& text);
 
 // printf of one number.
 std::string formatted(const char* format, double value);

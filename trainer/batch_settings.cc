@@ -40,6 +40,8 @@ datastore::FrameChoice frame_choice_of(const proto::Batch& batch) {
       return datastore::FrameChoice::kFirst;
     case proto::LAST:
       return datastore::FrameChoice::kLast;
+    case proto::ALL:
+      return datastore::FrameChoice::kAll;
     case proto::CONSECUTIVE:
       break;
   }
@@ -72,6 +74,13 @@ void demand_fields_of_the_sampler(const proto::Batch& batch) {
     if (batch.has_identities()) refuse("identities", "set size");
     if (batch.has_clips()) refuse("clips", "set size");
   }
+  if (batch.frame_choice() != proto::ALL) return;
+  for (const auto& [field, set] : {std::pair<const char*, bool>("frames", batch.has_frames()),
+                                   {"short_tracklet", batch.has_short_tracklet()}}) {
+    if (!set) continue;
+    throw InputError(std::string("training.batch.") + field, "has no meaning with frame_choice ALL",
+                     "whole tracklets are taken");
+  }
 }
 
 }  // namespace
@@ -84,6 +93,13 @@ datastore::OcclusionOptions occlusion_options(const proto::Data& data) {
                      std::to_string(size) + " is not in 0 to " + std::to_string(kLargestBox));
   }
   return {size, data.occlusion().seed()};
+}
+
+datastore::JointSource joint_source(const proto::Data& data, const datastore::ClipFormat& format) {
+  if (!format.joints && !data.joints().empty()) {
+    throw InputError("data.joints", "has no meaning: the network does not look at joints");
+  }
+  return {format.joints, data.joints()};
 }
 
 datastore::BatchOptions batch_options(const proto::Experiment& experiment) {

@@ -11,6 +11,7 @@ namespace muster::trainer {
 // another one (training.batch.identities without sampler IDENTITIES).
 datastore::BatchOptions batch_options(const proto::Experiment& experiment);
 datastore::OcclusionOptions occlusion_options(const proto::Data& data);
+datastore::JointSource joint_source(const proto::Data& data, const datastore::ClipFormat& format);
 // Of rank `rank` of `size`, from step 1 to the last.
 datastore::LoaderOptions loader_options(const proto::Training& training, int rank, int size);
 

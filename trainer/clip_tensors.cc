@@ -6,18 +6,6 @@
 
 namespace muster::trainer {
 
-datastore::ClipFormat clip_format(const models::InputFormat& input) {
-  datastore::ClipFormat format;
-  format.resize_height = input.resize_height;
-  format.resize_width = input.resize_width;
-  format.crop_height = input.crop_height;
-  format.crop_width = input.crop_width;
-  format.flow = input.flow;
-  format.divide_by_root_of_deviation = input.divide_by_root_of_deviation;
-  format.vertical_flow_first = input.vertical_flow_first;
-  return format;
-}
-
 models::ModelInput model_input(const std::vector<float>& values, int64_t clips, int64_t frames,
                                const datastore::ClipFormat& format, at::ScalarType type) {
   const std::vector<int64_t> shape = {clips, frames, format.channels(), format.crop_height,
@@ -30,6 +18,21 @@ models::ModelInput model_input(const std::vector<float>& values, int64_t clips, 
   input.clips = all.narrow(2, 0, 3);
   if (format.flow) input.flow = all.narrow(2, 3, 2);
   return input;
+}
+
+at::Tensor joint_tensor(const std::vector<datastore::Joint>& joints, int64_t clips, int64_t frames,
+                        at::ScalarType type) {
+  static_assert(sizeof(datastore::Joint) == 3 * sizeof(float));
+  at::Tensor all =
+      at::empty({clips, frames, datastore::kJointCount, 3}, at::TensorOptions(at::kFloat));
+  MUSTER_REQUIRE(all.numel(), ==, static_cast<int64_t>(joints.size() * 3));
+  float* number = all.data_ptr<float>();
+  for (const datastore::Joint& joint : joints) {
+    *number++ = joint.x;
+    *number++ = joint.y;
+    *number++ = joint.confidence;
+  }
+  return all.to(type);
 }
 
 at::Tensor label_tensor(const datastore::LoadedBatch& batch) {

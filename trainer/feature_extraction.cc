@@ -13,6 +13,7 @@
 #include "models/safetensors.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
+#include "trainer/input_recipe.h"
 #include "trainer/rank_tensors.h"
 #include "trainer/scoring.h"
 
@@ -57,6 +58,8 @@ datastore::FrameChoice choice_of(proto::TestFrames frames, int32_t role) {
       return FrameChoice::kEvenlySpaced;
     case proto::GALLERY_LAST_FRAMES:
       return (role & datastore::kRoleQuery) != 0 ? FrameChoice::kFirst : FrameChoice::kLast;
+    case proto::ALL_FRAMES:
+      return FrameChoice::kAll;
     case proto::FIRST_FRAMES:
       break;
   }
@@ -112,9 +115,9 @@ class Extractor {
  public:
   explicit Extractor(const ExtractionRequest& request)
       : request_(request),
-        store_(request.store_directory),
         model_(load_model(request.run)),
-        format_(clip_format(model_->input_format())),
+        format_(clip_format(model_->input_format(), request.run.experiment.model().input())),
+        store_(request.store_directory, joint_source(request.run.experiment.data(), format_)),
         windows_(windows_of(request.extraction, format_)),
         occlusion_(occlusion_options(request.run.experiment.data())),
         roles_(roles_of(request, store_)),
@@ -146,12 +149,12 @@ class Extractor {
         test_frames(request_.extraction, tracklet.length, roles_[wanted_[i]]);
     models::ForwardContext context;
     context.statistics = &statistics_;
-    const std::vector<float> values = window_values(wanted_[i], frames);
+    const TrackletInput made = tracklet_input(wanted_[i], frames);
     const auto windows = static_cast<int64_t>(windows_.size());
     const auto length = static_cast<int64_t>(frames.size());
-    return model_->forward(model_input(values, windows, length, format_, at::kFloat), context)
-        .signature.at("features")
-        .contiguous();
+    models::ModelInput input = model_input(made.values, windows, length, format_, at::kFloat);
+    if (format_.joints) input.joints = joint_tensor(made.joints, windows, length, at::kFloat);
+    return model_->forward(input, context).signature.at("features").contiguous();
   }
 
   // The row of wanted tracklet `i`; rows come in order.
@@ -175,23 +178,38 @@ class Extractor {
     return datastore::assign_roles(store, {request.protocol, data.split(), data.split_seed()});
   }
 
-  // [windows, frames, channels, height, width] of one tracklet, its row in the store.
-  std::vector<float> window_values(size_t row, const std::vector<int32_t>& frames) const {
+  // One tracklet through every window.
+  struct TrackletInput {
+    std::vector<float> values;             // [windows, frames, channels, height, width]
+    std::vector<datastore::Joint> joints;  // [windows, frames, kJointCount], if the format has them
+  };
+
+  // `row`: its row in the store.
+  TrackletInput tracklet_input(size_t row, const std::vector<int32_t>& frames) const {
     const datastore::StoredClip clip =
-        datastore::read_clip(store_, store_.tracklets()[row], frames, format_.flow);
+        datastore::read_clip(store_, store_.tracklets()[row], frames, format_.flow, format_.joints);
     const std::vector<datastore::PixelBox> boxes = datastore::occlusion_boxes(
         occlusion_, static_cast<int32_t>(row), frames, clip.height, clip.width);
-    std::vector<float> values(windows_.size() * frames.size() *
-                              static_cast<size_t>(format_.channels()) * format_.crop_height *
-                              format_.crop_width);
-    datastore::cut_windows(clip.view(), format_, boxes, windows_, values.data());
-    return values;
+    TrackletInput input;
+    input.values.resize(windows_.size() * frames.size() * static_cast<size_t>(format_.channels()) *
+                        format_.crop_height * format_.crop_width);
+    datastore::cut_windows(clip.view(), format_, boxes, windows_, input.values.data());
+    if (!format_.joints) return input;
+    const size_t clip_joints = frames.size() * datastore::kJointCount;
+    input.joints.resize(windows_.size() * clip_joints);
+    for (size_t i = 0; i < windows_.size(); ++i) {
+      const ClipWindow& window = windows_[i];
+      datastore::apply_joint_transform(clip.view(), format_,
+                                       {window.crop_y, window.crop_x, window.flip},
+                                       input.joints.data() + i * clip_joints);
+    }
+    return input;
   }
 
   const ExtractionRequest& request_;
-  const TrackletStore store_;
   const std::unique_ptr<models::Model> model_;
   const ClipFormat format_;
+  const TrackletStore store_;
   const std::vector<ClipWindow> windows_;
   const datastore::OcclusionOptions occlusion_;
   const std::vector<int32_t> roles_;  // of every tracklet of the store

@@ -13,6 +13,7 @@
 #include "models/model_catalog.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
+#include "trainer/input_recipe.h"
 #include "trainer/loss_terms.h"
 #include "trainer/optimizer_setup.h"
 #include "trainer/rank_tensors.h"
@@ -52,13 +53,14 @@ class Trainer {
         communicator_(communicator),
         progress_(progress),
         statistics_(communicator),
-        store_(request.store_directory),
-        loader_options_(
-            loader_options(experiment_.training(), communicator.rank(), communicator.size())),
-        // A model without classes tells the input format that the planner needs.
+        // A model without classes tells the input format that store and planner need.
         format_(clip_format(models::model_entry(experiment_.model())
                                 .create(experiment_.model(), 0, 0)
-                                ->input_format())),
+                                ->input_format(),
+                            experiment_.model().input())),
+        store_(request.store_directory, joint_source(experiment_.data(), format_)),
+        loader_options_(
+            loader_options(experiment_.training(), communicator.rank(), communicator.size())),
         planner_(datastore::create_batch_planner(
             store_, datastore::assign_roles(store_, protocol_options(experiment_)), format_,
             batch_options(experiment_))),
@@ -136,7 +138,10 @@ class Trainer {
     // 1. Take this rank's share of the global batch.
     datastore::LoadedBatch batch = loader.next();
     const int64_t clips = batch.share.end - batch.share.begin;
-    const models::ModelInput input = model_input(batch.values, clips, batch.frames, format_, type_);
+    models::ModelInput input = model_input(batch.values, clips, batch.frames, format_, type_);
+    if (format_.joints) {
+      input.joints = joint_tensor(batch.joints_in_window, clips, batch.frames, type_);
+    }
     const at::Tensor labels = label_tensor(batch);
     report.phase_seconds.data_wait = phase.lap();
 
@@ -185,9 +190,9 @@ class Trainer {
   Communicator& communicator_;
   common::ProgressSink& progress_;
   CommunicatorStatisticsExchange statistics_;
+  const datastore::ClipFormat format_;
   const datastore::TrackletStore store_;
   const datastore::LoaderOptions loader_options_;
-  const datastore::ClipFormat format_;
   const std::unique_ptr<datastore::BatchPlanner> planner_;
   const std::unique_ptr<models::Model> model_;
   const at::ScalarType type_;

@@ -25,10 +25,10 @@ void compute_tracklet(const DatasetReader& dataset, size_t tracklet, const Inges
                       std::atomic<uint64_t>& bytes) {
   Image previous;
   for (int64_t frame = 0; frame < dataset.tracklets()[tracklet].frames; ++frame) {
-    const Image source = dataset.read_frame(tracklet, frame).image;
+    Image source = dataset.read_frame(tracklet, frame).image;
     const bool keeps = source.height == options.frame_height && source.width == options.frame_width;
-    Image image =
-        keeps ? source : datastore::resized(source, options.frame_height, options.frame_width);
+    Image image = keeps ? std::move(source)
+                        : datastore::resized(source, options.frame_height, options.frame_width);
     if (!keeps) bytes += datastore::encoded_jpeg(image).size();
     if (frame > 0) {
       bytes += datastore::quantised_flow(datastore::lucas_kanade_flow(previous, image),
@@ -56,8 +56,8 @@ void compute_alone(const DatasetReader& dataset, const IngestOptions& options) {
 TableRow ingest_row(const fs::path& directory, int height, int width) {
   const ScratchDirectory scratch(directory);
   DatasetSize size;
-  size.persons = 150;
-  size.frames = 12000;
+  size.persons = 300;
+  size.frames = 24000;
   size.height = height;
   size.width = width;
   size.different_files = 2000;
@@ -70,11 +70,10 @@ TableRow ingest_row(const fs::path& directory, int height, int width) {
   const MedianSeconds seconds = interleaved(
       5,
       [&] {
-        fs::remove_all(store);
         common::SilentProgress progress;
         datastore::ingest(*dataset, store, options, progress);
       },
-      [&] { compute_alone(*dataset, options); });
+      [&] { compute_alone(*dataset, options); }, [&] { fs::remove_all(store); });
   TableRow row;
   const bool keeps = height == options.frame_height && width == options.frame_width;
   row.path = std::string("ingest of JPEG with flow, ") + (keeps ? "files kept" : "encoded anew");

@@ -24,13 +24,16 @@ inline double median(std::vector<double> values) {
   return *middle;
 }
 
-// One round of each beforehand does not count.
-inline MedianSeconds interleaved(int rounds, const std::function<void()>& measured,
-                                 const std::function<void()>& bound) {
+// One round of each beforehand does not count, nor does `prepare`, which goes before `measured`.
+inline MedianSeconds interleaved(
+    int rounds, const std::function<void()>& measured, const std::function<void()>& bound,
+    const std::function<void()>& prepare = [] {}) {
+  prepare();
   measured();
   bound();
   std::vector<double> of_measured, of_bound;
   for (int round = 0; round < rounds; ++round) {
+    prepare();
     of_measured.push_back(seconds_of(measured));
     of_bound.push_back(seconds_of(bound));
   }

@@ -26,7 +26,7 @@ constexpr int kShards = 4;
 constexpr uint64_t kShardBytes = uint64_t{256} << 20;
 
 fs::path shard_path(const fs::path& store, int shard) {
-  return store / ("shard-" + std::to_string(shard) + ".h5");
+  return store / datastore::shard_file_name(static_cast<size_t>(shard));
 }
 
 // Shards of noise and the manifest that describes them: verification looks at bytes only.
@@ -44,7 +44,11 @@ void write_noise_store(const fs::path& store) {
     if (!out.flush()) throw common::SystemError(store.string(), "cannot be written");
     out.close();
     manifest.shards.push_back(datastore::describe_shard_file(shard_path(store, shard), {}));
+    manifest.shards.back().tracklets = manifest.shards.back().frames = 1;
   }
+  manifest.geometry.height = manifest.geometry.width = 1;
+  manifest.tracklets = manifest.frames = kShards;
+  manifest.identities = manifest.cameras = 1;
   datastore::write_manifest(store, manifest);
 }
 

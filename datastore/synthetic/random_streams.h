@@ -15,6 +15,7 @@ enum class Purpose : uint64_t {
   kEffects,
   kFrame,
   kNoise,
+  kBoxes,
 };
 
 inline common::KeyedRandom random_stream(uint64_t seed, uint64_t person, uint64_t camera,

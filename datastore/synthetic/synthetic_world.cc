@@ -1,15 +1,13 @@
 #include "datastore/synthetic/synthetic_world.h"
 
-#include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
-#include <thread>
+#include <functional>
+#include <memory>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "common/keyed_random.h"
+#include "datastore/synthetic/film_lists.h"
+#include "datastore/synthetic/rendering_crew.h"
 #include "datastore/synthetic/tracklet_files.h"
 #include "datastore/synthetic/tracklet_renderer.h"
 #include "datastore/synthetic/world_lists.h"
@@ -46,69 +44,6 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
   bool published_ = false;
-};
-
-// Threads that take tracklets one by one; the caller's thread tells progress.
-class RenderingCrew {
- public:
-  RenderingCrew(const WorldTraits& world, uint64_t seed, const std::vector<TrackletPlan>& plans,
-                const std::filesystem::path& root)
-      : world_(world), seed_(seed), plans_(plans), root_(root) {}
-
-  // Rethrows the first failure once all threads have stopped.
-  void run(int jobs, common::ProgressSink& progress) {
-    std::vector<std::thread> threads;
-    running_ = jobs;
-    for (int job = 0; job < jobs; ++job) threads.emplace_back([this] { work(); });
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      while (running_ > 0) {
-        changed_.wait_for(lock, std::chrono::milliseconds(100));
-        const int64_t done = frames_done_;
-        lock.unlock();
-        progress.advance(done);
-        lock.lock();
-      }
-    }
-    for (std::thread& thread : threads) thread.join();
-    if (failure_) std::rethrow_exception(failure_);
-    progress.advance(frames_done_);
-  }
-
- private:
-  void work() {
-    try {
-      while (const TrackletPlan* plan = next()) {
-        render_tracklet(world_, seed_, *plan, root_, [this] { return frame_done(); });
-      }
-    } catch (...) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
-    }
-    std::lock_guard<std::mutex> lock(mutex_);
-    --running_;
-    changed_.notify_one();
-  }
-  const TrackletPlan* next() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return failure_ || next_ == plans_.size() ? nullptr : &plans_[next_++];
-  }
-  bool frame_done() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    ++frames_done_;
-    return !failure_;
-  }
-
-  const WorldTraits& world_;
-  const uint64_t seed_;
-  const std::vector<TrackletPlan>& plans_;
-  const std::filesystem::path& root_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  size_t next_ = 0;
-  int64_t frames_done_ = 0;
-  int running_ = 0;
-  std::exception_ptr failure_;
 };
 
 void require_between(const std::string& field, int value, int low, int high) {
@@ -152,6 +87,49 @@ std::vector<std::string> synthetic_world_names() {
 
 namespace {
 
+// A world's parts, and the files that come after them.
+struct WorldWork {
+  int64_t frames = 0, tracklets = 0;
+  std::vector<RenderingTask> tasks;
+  std::function<void()> write_lists;
+};
+
+WorldWork tracklet_work(const WorldTraits& world, const PlanRequest& request,
+                        const std::filesystem::path& root) {
+  const auto plans = std::make_shared<const std::vector<TrackletPlan>>(plan_world(world, request));
+  WorldWork work;
+  for (const TrackletPlan& plan : *plans) {
+    ++work.tracklets;
+    work.frames += static_cast<int64_t>(plan.frame_names.size());
+    work.tasks.push_back([&world, &request, &root, &plan](const auto& frame_done) {
+      render_tracklet(world, request.seed, plan, root, frame_done);
+    });
+  }
+  work.write_lists = [&world, &request, &root, plans] {
+    if (world.name == "mars") write_mars_info(root, *plans, request.seed);
+    if (world.name == "ilids-vid") write_ilids_splits(root, request.identities, request.seed);
+    if (world.name == "prid2011") write_prid_splits(root, *plans, request.seed);
+  };
+  return work;
+}
+
+WorldWork film_work(const WorldTraits& world, const PlanRequest& request,
+                    const std::filesystem::path& root) {
+  const auto films = std::make_shared<const std::vector<FilmPlan>>(plan_films(world, request));
+  silence_video_encoder();
+  WorldWork work;
+  for (const FilmPlan& film : *films) {
+    work.tracklets += static_cast<int64_t>(film.walks.size());
+    work.frames += film.frames;
+    work.tasks.push_back([&world, &request, &root, &film](const auto& frame_done) {
+      const std::vector<WalkBox> boxes = render_film(world, request.seed, film, root, frame_done);
+      write_film_tables(world, request.seed, film, boxes, root);
+    });
+  }
+  work.write_lists = [&world, &root, films] { write_film_identities(world, *films, root); };
+  return work;
+}
+
 void render_checked_world(const SyntheticWorldOptions& options, const std::filesystem::path& output,
                           common::ProgressSink& progress) {
   const WorldTraits& world = world_traits(options.world);
@@ -159,22 +137,16 @@ void render_checked_world(const SyntheticWorldOptions& options, const std::files
   common::require_new_directory(output, "choose another output or remove it first");
   common::remove_stale_temporaries(output);
 
-  const std::vector<TrackletPlan> plans = plan_world(world, request);
-  int64_t frames = 0;
-  for (const TrackletPlan& plan : plans) frames += static_cast<int64_t>(plan.frame_names.size());
-
   TemporaryFolder folder(output);
+  const WorldWork work = world.is_filmed ? film_work(world, request, folder.path())
+                                         : tracklet_work(world, request, folder.path());
   make_directories(folder.path());
-  progress.begin("rendering " + world.name, "frames", frames);
-  RenderingCrew(world, request.seed, plans, folder.path()).run(options.jobs, progress);
-  if (world.name == "mars") write_mars_info(folder.path(), plans, request.seed);
-  if (world.name == "ilids-vid") {
-    write_ilids_splits(folder.path(), request.identities, request.seed);
-  }
-  if (world.name == "prid2011") write_prid_splits(folder.path(), plans, request.seed);
+  progress.begin("rendering " + world.name, "frames", work.frames);
+  render_all(work.tasks, options.jobs, progress);
+  work.write_lists();
   PlanRequest noted = request;
   noted.seed = options.seed;
-  write_world_note(folder.path(), world, noted, plans);
+  write_world_note(folder.path(), world, noted, work.tracklets, work.frames);
   folder.publish(output);
   progress.end();
 }

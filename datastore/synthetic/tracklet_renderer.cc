@@ -3,11 +3,11 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
-#include "datastore/synthetic/camera_effects.h"
-#include "datastore/synthetic/figure_painter.h"
-#include "datastore/synthetic/passers_by.h"
+#include "datastore/synthetic/drawing/camera_effects.h"
+#include "datastore/synthetic/drawing/figure_painter.h"
+#include "datastore/synthetic/drawing/passers_by.h"
+#include "datastore/synthetic/drawing/street_scene.h"
 #include "datastore/synthetic/random_streams.h"
-#include "datastore/synthetic/street_scene.h"
 #include "datastore/synthetic/tracklet_files.h"
 
 namespace muster::datastore {

@@ -116,15 +116,13 @@ void write_prid_splits(const std::filesystem::path& root, const std::vector<Trac
 }
 
 void write_world_note(const std::filesystem::path& root, const WorldTraits& world,
-                      const PlanRequest& request, const std::vector<TrackletPlan>& plans) {
-  size_t pictures = 0;
-  for (const TrackletPlan& plan : plans) pictures += plan.frame_names.size();
+                      const PlanRequest& request, int64_t tracklets, int64_t pictures) {
   std::string text = "{\n  \"synthetic\": true,\n";
   text += "  \"world\": \"" + world.name + "\",\n";
   text += "  \"seed\": " + std::to_string(request.seed) + ",\n";
   text += "  \"identities\": " + std::to_string(request.identities) + ",\n";
   text += "  \"frames\": " + std::to_string(request.frames) + ",\n";
-  text += "  \"tracklets\": " + std::to_string(plans.size()) + ",\n";
+  text += "  \"tracklets\": " + std::to_string(tracklets) + ",\n";
   text += "  \"pictures\": " + std::to_string(pictures) + ",\n";
   text += "  \"version\": " + std::to_string(kFormatVersion) + ",\n";
   text +=

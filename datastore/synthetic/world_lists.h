@@ -23,6 +23,6 @@ void write_prid_splits(const std::filesystem::path& root, const std::vector<Trac
 
 // muster-synthetic.json: says that and how the pictures were rendered.
 void write_world_note(const std::filesystem::path& root, const WorldTraits& world,
-                      const PlanRequest& request, const std::vector<TrackletPlan>& plans);
+                      const PlanRequest& request, int64_t tracklets, int64_t pictures);
 
 }  // namespace muster::datastore

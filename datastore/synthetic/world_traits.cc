@@ -90,10 +90,32 @@ WorldTraits sdu_vid() {
   return world;
 }
 
+// Fixed cameras over a street in which people walk to the left or right.
+WorldTraits films(const std::string& name, int cameras) {
+  WorldTraits world;
+  world.name = name;
+  world.is_filmed = true;
+  world.cameras = cameras;
+  world.frame_width = 320;
+  world.frame_height = 240;
+  world.identities = 12;
+  world.frames = 48;
+  world.clutter = 0.2;
+  world.backdrop_saturation = 0.12;
+  world.backdrop_change = 0.08;
+  world.relief = 0.1;
+  world.wall_and_floor = 0.08;
+  world.camera_change = 0.3;
+  world.tracklet_change = 0.15;
+  world.heading_spread = 0.15;
+  return world;
+}
+
 }  // namespace
 
 const std::vector<WorldTraits>& all_world_traits() {
-  static const std::vector<WorldTraits> worlds = {mars(), prid2011(), ilids_vid(), sdu_vid()};
+  static const std::vector<WorldTraits> worlds = {mars(),    prid2011(),      ilids_vid(),
+                                                  sdu_vid(), films("mot", 3), films("video", 2)};
   return worlds;
 }
 

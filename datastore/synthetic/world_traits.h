@@ -1,4 +1,4 @@
-// How the four worlds differ.
+// How the worlds differ.
 #pragma once
 
 #include <string>
@@ -9,8 +9,9 @@ namespace muster::datastore {
 // Amounts are 0 for none; see the table in the source for what the worlds have.
 struct WorldTraits {
   std::string name;
+  bool is_filmed = false;  // films in which several people walk, not pictures of one each
   int cameras = 2, frame_width = 64, frame_height = 128;
-  int identities = 120, frames = 24;  // defaults
+  int identities = 120, frames = 24;  // defaults; frames of a tracklet or walk, on average
   double clutter = 0;                 // coloured things behind the people, 1 for a shopping street
   double backdrop_saturation = 0;
   double backdrop_change = 0;    // how much wall and floor change from tracklet to tracklet

@@ -41,11 +41,20 @@ json left_out_as_json(const datastore::Manifest& m) {
   return things;
 }
 
+json annotations_as_json(const std::vector<datastore::AnnotationSummary>& summaries) {
+  json all = json::array();
+  for (const datastore::AnnotationSummary& summary : summaries) {
+    all.push_back({{"name", summary.name}, {"origin", summary.origin}, {"fault", summary.fault}});
+  }
+  return all;
+}
+
 // What a manifest says, and what is found beside it.
 struct StoreFacts {
   std::string store;
   datastore::Manifest manifest;
-  std::vector<std::string> repacked, annotations;
+  std::vector<std::string> repacked;
+  std::vector<datastore::AnnotationSummary> annotations;
   uint64_t bytes = 0;
   const char* encoding = "raw";
 };
@@ -53,7 +62,7 @@ struct StoreFacts {
 StoreFacts facts_of(const std::string& store) {
   StoreFacts facts{store, datastore::read_manifest(store), {}, {}};
   facts.repacked = repacked_shards(store, facts.manifest);
-  facts.annotations = datastore::annotation_names(store);
+  facts.annotations = datastore::annotation_summaries(store, facts.manifest.shards);
   for (const auto& shard : facts.manifest.shards) facts.bytes += shard.bytes;
   const bool jpeg = facts.manifest.geometry.encoding == datastore::FrameEncoding::kJpeg;
   if (jpeg) facts.encoding = "jpeg";
@@ -77,7 +86,7 @@ void print_as_json(const StoreFacts& facts) {
                               {"flow_width", m.geometry.flow_width},
                               {"whole_pixel_flow", m.whole_pixel_flow},
                               {"joints", m.geometry.has_joints},
-                              {"annotations", facts.annotations},
+                              {"annotations", annotations_as_json(facts.annotations)},
                               {"splits", m.facts.test_identities.size()},
                               {"left_out", left_out_as_json(m)},
                               {"shards", m.shards.size()},
@@ -105,7 +114,10 @@ void print_for_people(const StoreFacts& facts) {
                                           : size(m.geometry.flow_height, m.geometry.flow_width) +
                                                 (m.whole_pixel_flow ? ", in whole pixels" : ""));
   row("joints", m.geometry.has_joints ? "yes" : "none");
-  for (const std::string& name : facts.annotations) row("annotation", name);
+  for (const datastore::AnnotationSummary& annotation : facts.annotations) {
+    row("annotation", annotation.fault.empty() ? annotation.name + ": joints, " + annotation.origin
+                                               : "cannot be used: " + annotation.fault);
+  }
   if (!m.facts.test_identities.empty()) {
     row("splits", std::to_string(m.facts.test_identities.size()) + " of its own");
   }
@@ -132,7 +144,10 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
   std::vector<std::string> faults = datastore::verify_store(
       store, with_sha256 ? datastore::VerifyDepth::kSha256 : datastore::VerifyDepth::kCrc32c,
       *progress, usable_cores());
-  for (std::string& fault : datastore::verify_annotations(store)) {
+  if (faults.empty()) faults = datastore::contradictions_of_store(store);
+  const size_t of_store = faults.size();
+  for (std::string& fault :
+       datastore::verify_annotations(store, datastore::read_manifest(store).shards)) {
     faults.push_back(std::move(fault));
   }
   if (as_json)
@@ -142,8 +157,10 @@ int verify(const std::string& store, bool with_sha256, bool as_json) {
     std::cerr << store << ": every checksum matches\n";
     return 0;
   }
-  std::cerr << store << ": " << faults.size() << " faults; restore the shards named above from a "
-            << "copy, or remove the store and ingest it again\n";
+  std::cerr << store << ": " << faults.size()
+            << " faults; restore what is named above from a copy, "
+            << (of_store > 0 ? "or remove the store and ingest it again\n"
+                             : "or remove the annotation and make it again\n");
   return 1;
 }
 
@@ -157,12 +174,18 @@ int run_store(const std::vector<std::string>& arguments) {
       .positional("store", "the store's directory")
       .flag("sha256", "verify: also compare SHA-256, slower")
       .option("out", "DIR", "export: where the dataset goes; must not exist yet")
+      .option(
+          "joints", "NAME",
+          "export: the annotation that gives the joints [those of the shards, else the only one]")
       .flag("json", "print JSON");
   if (!line.parse(arguments)) return 0;
   const std::string action = line.text("action"), store = line.text("store");
   if (action == "info") return print_info(store, line.has("json"));
   if (action == "verify") return verify(store, line.has("sha256"), line.has("json"));
-  if (action == "export") return export_store(store, line.path("out"), line.has("json"));
+  if (action == "export") {
+    return export_store(store, line.path("out"), line.has("joints") ? line.text("joints") : "",
+                        line.has("json"));
+  }
   throw common::InputError("muster store " + action, "is not known",
                            name_hint(action, {"info", "verify", "export"}));
 }

@@ -15,10 +15,10 @@ int run_synth(const std::vector<std::string>& arguments) {
   CommandLine line("muster synth --world WORLD --out DIR",
                    "Renders a small synthetic dataset in the directory layout of a real one. The "
                    "same options give the same bytes.");
-  line.option("world", "WORLD", "mars, prid2011, ilids-vid or sdu-vid")
+  line.option("world", "WORLD", "mars, prid2011, ilids-vid, sdu-vid, mot or video")
       .option("out", "DIR", "the dataset's root; must not exist yet")
       .option("identities", "N", "people to render; 0: what the world usually has", "0")
-      .option("frames", "N", "mean frames per tracklet; 0: what the world usually has", "0")
+      .option("frames", "N", "mean frames per tracklet or walk; 0: what the world usually has", "0")
       .option("seed", "S", "of all chance", "1")
       .option("jobs", "N", "threads; 0: all cores", "0")
       .flag("json", "print what was made as JSON");

@@ -1,19 +1,17 @@
 #include "common/atomic_file.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <fstream>
 #include <set>
 #include <thread>
 
 #include "common/error.h"
+#include "tests/common/faults.h"
 #include "tests/common/support.h"
 
 namespace muster::common {
@@ -35,26 +33,6 @@ class OrdinaryUser {
 
  private:
   bool was_root_, works_ = true;
-};
-
-// For its lifetime no file may grow beyond `bytes`; writing more fails with EFBIG, as on a full
-// disk.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit{bytes, old_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  rlimit old_{};
-  void (*old_handler_)(int);
 };
 
 TEST(WriteFileAtomicallyTest, WritesEveryByte) {
@@ -357,25 +335,11 @@ TEST(RequireNewDirectoryTest, AParentThatIsAFileIsASystemError) {
   EXPECT_THROW(require_new_directory(directory / "file/below/run", ""), SystemError);
 }
 
-// A name that a writer of `path` with that process number would use.
-fs::path temporary_of_process(const fs::path& path, long process) {
-  std::string name = temporary_name_beside(path).string();
-  const std::string own = "." + std::to_string(::getpid()) + ".";
-  return name.replace(name.rfind(own), own.size(), "." + std::to_string(process) + ".");
-}
-
-long dead_process() {
-  const pid_t child = ::fork();
-  if (child == 0) std::_Exit(0);
-  ::waitpid(child, nullptr, 0);
-  return child;
-}
-
 TEST(RemoveStaleTemporariesTest, RemovesFilesAndFoldersOfDeadProcesses) {
   const TestDirectory directory;
-  const long process = dead_process();
-  fs::create_directories(temporary_of_process(directory / "data", process) / "inside");
-  std::ofstream(temporary_of_process(directory / "data", process)) << "half";
+  fs::create_directories(temporary_of_dead_process(directory / "data") / "inside");
+  std::ofstream(temporary_of_dead_process(directory / "data")) << "half";
+  ASSERT_EQ(names_in(directory.path()).size(), 2u);
   remove_stale_temporaries(directory / "data");
   EXPECT_TRUE(names_in(directory.path()).empty());
 }
@@ -383,7 +347,7 @@ TEST(RemoveStaleTemporariesTest, RemovesFilesAndFoldersOfDeadProcesses) {
 TEST(RemoveStaleTemporariesTest, LeavesTheLivingOtherHostsAndOtherNames) {
   const TestDirectory directory;
   const fs::path living = temporary_name_beside(directory / "data");
-  const fs::path other_name = temporary_of_process(directory / "data2", dead_process());
+  const fs::path other_name = temporary_of_dead_process(directory / "data2");
   const fs::path other_host = directory / ".data.tmp.elsewhere.1.0";
   for (const fs::path& path : {living, other_name, other_host, directory / "data"}) {
     std::ofstream(path) << "kept";
@@ -407,7 +371,10 @@ TEST(RemoveStaleTemporariesTest, RemovesWhatNobodyElsewhereTouchedForAnHour) {
 
 TEST(RemoveStaleTemporariesTest, LeavesALongWorkOfALivingProcessOfThisMachine) {
   const TestDirectory directory;
-  const fs::path folder = temporary_of_process(directory / "data", ::getppid());
+  std::string name = temporary_name_beside(directory / "data").string();
+  const std::string own = "." + std::to_string(::getpid()) + ".";
+  name.replace(name.rfind(own), own.size(), "." + std::to_string(::getppid()) + ".");
+  const fs::path folder = name;
   fs::create_directory(folder);
   make_old(folder);
   remove_stale_temporaries(directory / "data");

@@ -24,6 +24,18 @@ TEST(ErrorTest, LeavesOutAMissingObject) {
   EXPECT_STREQ(InputError("", "two problems").what(), "two problems");
 }
 
+TEST(ErrorTest, NamesFromADiskCannotBreakTheLineOrMoveTheCursor) {
+  const InputError error("a\nb\x1b[2J.png", "holds '\t\x7f'", "rename\rit");
+  EXPECT_STREQ(error.what(), "a\\nb\\x1b[2J.png: holds '\\x09\\x7f'; rename\\x0dit");
+  EXPECT_EQ(error.object(), "a\nb\x1b[2J.png") << "still opens the file";
+}
+
+TEST(ErrorTest, OnlyControlCharactersAreEscaped) {
+  EXPECT_EQ(one_line("Überwachung 監視 ~\xff"), "Überwachung 監視 ~\xff");
+  // U+009B moves cursors like ESC [, U+00A0 is a blank; a cut character ends the text.
+  EXPECT_EQ(one_line("\xc2\x9b\xc2\xa0\xc2"), "\\xc2\\x9b\xc2\xa0\xc2");
+}
+
 TEST(ErrorTest, TellsTheUsersFaultFromTheSystems) {
   EXPECT_FALSE((std::is_base_of_v<InputError, SystemError>));
   EXPECT_FALSE((std::is_base_of_v<SystemError, InputError>));

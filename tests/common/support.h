@@ -1,4 +1,5 @@
-// What the tests of several rooms share: directories of their own, and the text of what was thrown.
+// What the tests of several rooms share: directories of their own, the text of what was thrown, and
+// what work told.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,7 +9,10 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "common/progress_sink.h"
 
 namespace muster::common {
 
@@ -52,6 +56,25 @@ std::string failure_text(const Action& action) {
 inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
+
+// Remembers what it is told.
+class RecordingProgress : public SilentProgress {
+ public:
+  void begin(const std::string& what, const std::string&, int64_t total) override {
+    stretches.emplace_back(what, total);
+  }
+  void step(const StepReport& report) override { steps.push_back(report); }
+  void note(const std::string& text) override { notes.push_back(text); }
+  // All notes, a line each.
+  std::string text() const {
+    std::string lines;
+    for (const std::string& note : notes) lines += note + "\n";
+    return lines;
+  }
+  std::vector<std::pair<std::string, int64_t>> stretches;  // label and total
+  std::vector<StepReport> steps;
+  std::vector<std::string> notes;
+};
 
 // Names of everything in a directory, sorted.
 inline std::vector<std::string> names_in(const std::filesystem::path& directory) {

@@ -3,8 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/sha256.h"
-#include "datastore/protocol.h"
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/planned_store.h"
 
 namespace muster::datastore {
 namespace {
@@ -30,42 +29,22 @@ FakeDataset uneven_dataset() {
 
 class BatchPlanTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = std::make_unique<TestDirectory>();
-    IngestOptions options = small_options();
-    options.flow_height = options.flow_width = 0;
-    build_store(uneven_dataset(), *directory_ / "store", options);
-    store_ = std::make_unique<TrackletStore>(*directory_ / "store");
-  }
-  static void TearDownTestSuite() {
-    store_.reset();
-    directory_.reset();
-  }
+  static void SetUpTestSuite() { own_ = std::make_unique<PlannedStore>(uneven_dataset()); }
+  static void TearDownTestSuite() { own_.reset(); }
   static BatchOptions options() {
     BatchOptions result;
     result.identities = 3, result.clips = 2, result.frames = 4;
     return result;
   }
-  static std::vector<int32_t> everyone() {
-    return std::vector<int32_t>(store_->tracklets().size(), kRoleTrain);
-  }
   static std::unique_ptr<BatchPlanner> planner(const BatchOptions& batch = options()) {
-    return create_batch_planner(*store_, everyone(), ClipFormat{}, batch);
+    return own_->planner(batch);
   }
-  static int32_t identity(const ClipRequest& clip) {
-    return store_->tracklets()[static_cast<size_t>(clip.tracklet)].identity;
-  }
-  static int16_t camera(const ClipRequest& clip) {
-    return store_->tracklets()[static_cast<size_t>(clip.tracklet)].camera;
-  }
-  static int32_t length(const ClipRequest& clip) {
-    return store_->tracklets()[static_cast<size_t>(clip.tracklet)].length;
-  }
-  static std::unique_ptr<TestDirectory> directory_;
-  static std::unique_ptr<TrackletStore> store_;
+  static int32_t identity(const ClipRequest& clip) { return own_->tracklet(clip).identity; }
+  static int16_t camera(const ClipRequest& clip) { return own_->tracklet(clip).camera; }
+  static int32_t length(const ClipRequest& clip) { return own_->tracklet(clip).length; }
+  static std::unique_ptr<PlannedStore> own_;
 };
-std::unique_ptr<TestDirectory> BatchPlanTest::directory_;
-std::unique_ptr<TrackletStore> BatchPlanTest::store_;
+std::unique_ptr<PlannedStore> BatchPlanTest::own_;
 
 TEST_F(BatchPlanTest, ABatchHasDistinctIdentitiesTimesClips) {
   const auto plan = planner();
@@ -188,15 +167,15 @@ TEST_F(BatchPlanTest, EveryTrackletOfACameraIsDrawn) {
   for (int64_t step = 1; step <= 100; ++step) {
     for (const ClipRequest& clip : plan->batch(step)) drawn.insert(clip.tracklet);
   }
-  EXPECT_EQ(drawn.size(), store_->tracklets().size());
+  EXPECT_EQ(drawn.size(), own_->store->tracklets().size());
 }
 
 TEST_F(BatchPlanTest, LabelsCountTheTrainingIdentitiesFromZero) {
-  std::vector<int32_t> roles = everyone();
+  std::vector<int32_t> roles = own_->everyone();
   for (size_t i = 0; i < roles.size(); ++i) {
-    if (store_->tracklets()[i].identity == 2) roles[i] = kRoleGallery;
+    if (own_->store->tracklets()[i].identity == 2) roles[i] = kRoleGallery;
   }
-  const auto plan = create_batch_planner(*store_, roles, ClipFormat{}, options());
+  const auto plan = create_batch_planner(*own_->store, roles, ClipFormat{}, options());
   EXPECT_EQ(plan->identity_count(), kIdentities - 1);
   std::map<int32_t, std::set<int32_t>> identities_of_label;
   for (int64_t step = 1; step <= 50; ++step) {
@@ -210,9 +189,9 @@ TEST_F(BatchPlanTest, LabelsCountTheTrainingIdentitiesFromZero) {
 }
 
 TEST_F(BatchPlanTest, WhoDoesNotTrainIsNeverDrawn) {
-  std::vector<int32_t> roles = everyone();
+  std::vector<int32_t> roles = own_->everyone();
   roles[0] = kRoleQuery;  // one tracklet of identity 1
-  const auto plan = create_batch_planner(*store_, roles, ClipFormat{}, options());
+  const auto plan = create_batch_planner(*own_->store, roles, ClipFormat{}, options());
   for (int64_t step = 1; step <= 100; ++step) {
     for (const ClipRequest& clip : plan->batch(step)) EXPECT_NE(clip.tracklet, 0);
   }
@@ -232,8 +211,8 @@ TEST_F(BatchPlanTest, CropsLieInsideTheSlackAndReachItsEnds) {
 }
 
 TEST_F(BatchPlanTest, WithoutSlackTheCropIsTheFrame) {
-  const auto plan =
-      create_batch_planner(*store_, everyone(), ClipFormat{56, 40, 56, 40, false}, options());
+  const auto plan = create_batch_planner(*own_->store, own_->everyone(),
+                                         ClipFormat{56, 40, 56, 40, false}, options());
   for (const ClipRequest& clip : plan->batch(1)) {
     EXPECT_EQ(clip.transform.crop_y, 0);
     EXPECT_EQ(clip.transform.crop_x, 0);
@@ -298,21 +277,12 @@ TEST_F(BatchPlanTest, AnotherSeedGivesOtherBatches) {
   EXPECT_NE(batch_hash(planner()->batch(1)), batch_hash(planner(other)->batch(1)));
 }
 
-TEST_F(BatchPlanTest, EveryClipOfEveryStepHasItsOwnKey) {
-  const auto plan = planner();
-  std::set<uint64_t> keys;
-  for (int64_t step = 1; step <= 200; ++step) {
-    for (const ClipRequest& clip : plan->batch(step)) keys.insert(clip.key);
-  }
-  EXPECT_EQ(keys.size(), 1200u);
-}
-
 TEST_F(BatchPlanTest, TooFewIdentitiesAreAnInputErrorThatNamesTheFieldAndTheStore) {
   BatchOptions greedy = options();
   greedy.identities = kIdentities + 1;
   const std::string text = failure_text<InputError>([&] { planner(greedy); });
   EXPECT_TRUE(contains(text, "training.batch.identities")) << text;
-  EXPECT_TRUE(contains(text, (*directory_ / "store").string())) << text;
+  EXPECT_TRUE(contains(text, (own_->directory / "store").string())) << text;
 }
 
 TEST_F(BatchPlanTest, ExactlyEnoughIdentitiesAreEnough) {

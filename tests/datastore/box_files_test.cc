@@ -18,7 +18,7 @@ class BoxFilesTest : public testing::Test {
     return path;
   }
   std::vector<FilmedTrack> tracks_of(const std::string& text) const {
-    FaultList faults(OnError::kFail);
+    FaultList faults(OnError::kFail, directory_.path());
     return read_box_file(file_of(text), faults);
   }
   // What a file with these rows is refused for.
@@ -26,7 +26,7 @@ class BoxFilesTest : public testing::Test {
     return failure_text<InputError>([&] { tracks_of(kBoxHeading + rows); });
   }
   std::vector<FilmedTrack> truth_of(const std::string& text) const {
-    FaultList faults(OnError::kFail);
+    FaultList faults(OnError::kFail, directory_.path());
     return read_mot_truth(file_of(text), faults);
   }
   common::TestDirectory directory_;
@@ -99,7 +99,7 @@ TEST_F(BoxFilesTest, AnotherHeadingIsRefusedWithBoth) {
 }
 
 TEST_F(BoxFilesTest, SkippingLeavesOutTheTrackOfABadRowAndNamesTheFirst) {
-  FaultList faults(OnError::kSkip);
+  FaultList faults(OnError::kSkip, directory_.path());
   const auto tracks = read_box_file(
       file_of(std::string(kBoxHeading) + "1,1,10,20,16,32\n1,2,10,20,16,32\n2,1,10,20,0,32\n3,1,10,"
                                          "20,0,32\n2,2,10,20,16,32\n4,1,9,9,9,9\n"
@@ -109,7 +109,7 @@ TEST_F(BoxFilesTest, SkippingLeavesOutTheTrackOfABadRowAndNamesTheFirst) {
   EXPECT_EQ(tracks[0].number, 2);
   EXPECT_EQ(tracks[0].boxes.size(), 2u);
   ASSERT_EQ(faults.left_out().size(), 2u);
-  EXPECT_EQ(faults.left_out()[0].name, (directory_ / "film.boxes.csv").string() + " line 4");
+  EXPECT_EQ(faults.left_out()[0].name, "film.boxes.csv line 4");
   EXPECT_TRUE(contains(faults.left_out()[0].reason, "(track 1)"));
   EXPECT_TRUE(contains(faults.left_out()[1].name, "line 8"));
 }
@@ -133,7 +133,7 @@ TEST_F(BoxFilesTest, MotTruthCountsPixelsFromOneAndKeepsPedestrians) {
 }
 
 TEST_F(BoxFilesTest, MotDetectionsComeByFrameWhateverTheirOrder) {
-  FaultList faults(OnError::kFail);
+  FaultList faults(OnError::kFail, directory_.path());
   const auto boxes = read_mot_detections(
       file_of(
           "3,-1,11,21,16,32,0.9,-1,-1,-1\n1,-1,1,1,16,32,-0.2,-1,-1,-1\n3,-1,51,21,16,32,0.9\n"),
@@ -146,7 +146,7 @@ TEST_F(BoxFilesTest, MotDetectionsComeByFrameWhateverTheirOrder) {
 }
 
 TEST_F(BoxFilesTest, IdentitiesSayVideoTrackIdentityAndCamera) {
-  FaultList faults(OnError::kFail);
+  FaultList faults(OnError::kFail, directory_.path());
   const auto listed =
       read_identities_file(file_of("video,track,identity,camera\r\nhall.avi,3,17,2\r\n"), faults);
   ASSERT_EQ(listed.size(), 1u);
@@ -166,7 +166,7 @@ TEST_F(BoxFilesTest, BadRowsOfIdentitiesAreRefusedWithFileAndLine) {
       {"a.avi,1,1,40000", "camera 40000"},
       {"hall.avi,3,1,1", "again, as line 2"}};
   for (const auto& [row, problem] : bad) {
-    FaultList faults(OnError::kFail);
+    FaultList faults(OnError::kFail, directory_.path());
     const std::string text = failure_text<InputError>([&, row = row] {
       read_identities_file(file_of("video,track,identity,camera\nhall.avi,3,17,2\n" + row + "\n"),
                            faults);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "datastore/annotation_writer.h"
 #include "datastore/protocol.h"
 #include "tests/datastore/small_store.h"
 
@@ -189,9 +190,7 @@ TEST_F(ClipLoaderTest, ACorruptedFramesErrorComesOutOfTheStepThatNeedsIt) {
 }
 
 TEST_F(ClipLoaderTest, AStoreWithoutFlowIsRefusedForANetworkThatNeedsIt) {
-  IngestOptions options = small_options();
-  options.flow_height = options.flow_width = 0;
-  build_store(two_camera_dataset(4, 5), directory_ / "without", options);
+  build_store(two_camera_dataset(4, 5), directory_ / "without", without_flow());
   const TrackletStore store(directory_ / "without");
   const std::string text =
       failure_text<common::InputError>([&] { ClipLoader(store, *planner_, format_, steps(1, 1)); });
@@ -301,6 +300,111 @@ TEST_F(ClipLoaderTest, JointsComeAsStoredAndInTheWindow) {
           EXPECT_FLOAT_EQ(window.y, expected_joint.y - request.transform.crop_y);
         }
       }
+    }
+  }
+}
+
+// A store without joints in its shards gets those of the dataset as an annotation.
+TEST_F(ClipLoaderTest, JointsOfAnAnnotationMakeTheBatchesOfJointsInShards) {
+  FakeDataset dataset = two_camera_dataset(4, 5);
+  IngestOptions several = small_options();
+  several.shard_bytes = 15000;  // two tracklets
+  build_store(dataset, directory_ / "annotated", several);
+  const TrackletStore bare(directory_ / "annotated");
+  ASSERT_GE(bare.manifest().shards.size(), 3u);
+  dataset.give_joints();
+  build_store(dataset, directory_ / "in-shards", several);
+  common::SilentProgress progress;
+  const auto joints_of = [&](const StoredTracklet& tracklet, int64_t frame) {
+    std::vector<Joint> joints;
+    const size_t row = static_cast<size_t>((tracklet.camera - 1) * 4 + tracklet.identity - 1);
+    for (int number = 0; number < kJointCount; ++number) {
+      joints.push_back(dataset.joint(row, frame, number));
+    }
+    return joints;
+  };
+  write_joint_annotation(bare, "pose", "a test", joints_of, progress);
+  const TrackletStore annotated(directory_ / "annotated", {true, "pose"});
+  const TrackletStore in_shards(directory_ / "in-shards");
+  ClipFormat format = format_;
+  format.joints = true;
+  const auto as_numbers = [](const std::vector<Joint>& joints) {
+    std::vector<float> numbers;
+    for (const Joint& joint : joints) {
+      numbers.insert(numbers.end(), {joint.x, joint.y, joint.confidence});
+    }
+    return numbers;
+  };
+  int flipped = 0;
+  for (int rank = 0; rank < 3; ++rank) {
+    LoaderOptions options = steps(3, 6, 1 + rank);  // beginning in the middle
+    options.rank = rank, options.size = 3;
+    ClipLoader one(annotated, *planner_, format, options),
+        other(in_shards, *planner_, format, options);
+    for (int64_t step = 3; step <= 6; ++step) {
+      const LoadedBatch batch = one.next(), expected = other.next();
+      EXPECT_EQ(batch_hash(batch.global), batch_hash(expected.global));
+      EXPECT_EQ(batch.rgb, expected.rgb);
+      EXPECT_EQ(batch.values, expected.values);
+      ASSERT_EQ(batch.joints.size(),
+                static_cast<size_t>(batch.share.end - batch.share.begin) * 3 * kJointCount);
+      EXPECT_EQ(as_numbers(batch.joints), as_numbers(expected.joints));
+      EXPECT_EQ(as_numbers(batch.joints_in_window), as_numbers(expected.joints_in_window));
+      for (const ClipRequest& clip : batch.global) flipped += clip.transform.flip ? 1 : 0;
+    }
+  }
+  EXPECT_GT(flipped, 0);
+}
+
+TEST_F(ClipLoaderTest, AnAnnotationGoesBeforeTheJointsInShardsWhenItIsNamed) {
+  FakeDataset dataset = two_camera_dataset(4, 5);
+  dataset.give_joints();
+  build_store(dataset, directory_ / "joints");
+  common::SilentProgress progress;
+  write_joint_annotation(
+      TrackletStore(directory_ / "joints"), "better", "a test",
+      [](const StoredTracklet&, int64_t) {
+        return std::vector<Joint>(kJointCount, {7, 8, 1});
+      },
+      progress);
+  const auto first_x = [&](const JointSource& source) {
+    const TrackletStore store(directory_ / "joints", source);
+    return read_clip(store, store.tracklets()[1], {2}, false, true).joints[3].x;
+  };
+  EXPECT_EQ(first_x({true, "better"}), 7);
+  EXPECT_EQ(first_x({true, ""}), dataset.joint(1, 2, 3).x);
+}
+
+TEST_F(ClipLoaderTest, ABatchOfOneClipIsAsLongAsItsTracklet) {
+  FakeDataset dataset;
+  for (int32_t identity = 1; identity <= 4; ++identity) dataset.add(identity, 1, 2 + identity);
+  build_store(dataset, directory_ / "uneven");
+  const TrackletStore store(directory_ / "uneven");
+  BatchOptions options;
+  options.sampler = Sampler::kTracklets;
+  options.frame_choice = FrameChoice::kAll;
+  const auto planner = create_batch_planner(
+      store, std::vector<int32_t>(store.tracklets().size(), kRoleTrain), format_, options);
+  for (int rank = 0; rank < 2; ++rank) {
+    LoaderOptions steps_of_rank = steps(1, 9, 2);
+    steps_of_rank.rank = rank, steps_of_rank.size = 2;
+    ClipLoader loader(store, *planner, format_, steps_of_rank);
+    for (int64_t step = 1; step <= 9; ++step) {
+      LoadedBatch batch = loader.next();
+      const auto row = static_cast<size_t>(batch.global.at(0).tracklet);
+      EXPECT_EQ(batch.frames, store.tracklets()[row].length);
+      if (batch.share.end > batch.share.begin) {
+        std::vector<uint8_t> expected;
+        for (int64_t frame = 0; frame < batch.frames; ++frame) {
+          const Image image = store.read_image(store.tracklets()[row], frame);
+          expected.insert(expected.end(), image.rgb.begin(), image.rgb.end());
+        }
+        EXPECT_EQ(std::vector<uint8_t>(batch.rgb.begin(), batch.rgb.end()), expected) << step;
+        EXPECT_EQ(batch.values.size(), static_cast<size_t>(batch.frames) * clip_frame_values());
+      } else {
+        EXPECT_TRUE(batch.values.empty());
+      }
+      loader.recycle(std::move(batch));
     }
   }
 }

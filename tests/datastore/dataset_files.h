@@ -43,10 +43,4 @@ inline std::unique_ptr<DatasetReader> opened(Opener* open, const std::filesystem
   return open(root, options, progress);
 }
 
-// Remembers what was told.
-struct NotesOfOpening : common::SilentProgress {
-  void note(const std::string& text) override { all += text + "\n"; }
-  std::string all;
-};
-
 }  // namespace muster::datastore

@@ -2,13 +2,9 @@
 #include "datastore/export.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
 
 #include "datastore/synthetic/synthetic_world.h"
+#include "tests/common/faults.h"
 #include "tests/datastore/dataset_files.h"
 
 namespace muster::datastore {
@@ -16,13 +12,14 @@ namespace {
 namespace fs = std::filesystem;
 using common::contains;
 using common::failure_text;
+using common::FileSizeLimit;
 using common::InputError;
 using common::SystemError;
 using common::TestDirectory;
 
 ExportResult exported(const fs::path& store, const fs::path& output) {
   common::SilentProgress progress;
-  return export_store(store, output, progress);
+  return export_store(store, output, "", progress);
 }
 
 std::unique_ptr<DatasetReader> opened_as(const std::string& layout, const fs::path& root) {
@@ -123,16 +120,15 @@ INSTANTIATE_TEST_SUITE_P(Layouts, WorldRoundTripTest,
                            return name;
                          });
 
-// A dataset in memory that says it is of some layout.
-class LayoutDataset : public FakeDataset {
- public:
-  explicit LayoutDataset(DatasetFacts facts, int height = 24, int width = 16)
-      : FakeDataset(height, width), facts_(std::move(facts)) {}
-  DatasetFacts facts() const override { return facts_; }
-
- private:
-  DatasetFacts facts_;
-};
+// Filmed, of that layout, with the dataset's own halves.
+FakeDataset filmed(const std::string& layout, std::vector<std::vector<int32_t>> test = {},
+                   std::vector<int32_t> all = {}, int height = 24, int width = 16) {
+  FakeDataset dataset(height, width);
+  dataset.call_layout(layout);
+  dataset.call_synthetic(false);
+  dataset.split(std::move(test), std::move(all));
+  return dataset;
+}
 
 class ExportTest : public testing::Test {
  protected:
@@ -145,6 +141,7 @@ class ExportTest : public testing::Test {
     expect_same_tracklets(store, again);
     EXPECT_EQ(store.manifest().facts.test_identities, again.manifest().facts.test_identities);
     EXPECT_EQ(store.manifest().facts.split_identities, again.manifest().facts.split_identities);
+    EXPECT_FALSE(again.manifest().facts.synthetic);
   }
   TestDirectory directory_;
 };
@@ -152,7 +149,7 @@ class ExportTest : public testing::Test {
 TEST_F(ExportTest, VideosBecomeSduFoldersWithAllCamerasAndSequences) {
   for (const char* layout : {"video", "mot"}) {
     const TestDirectory directory;
-    LayoutDataset dataset({layout, false, "a video", {}, {}});
+    FakeDataset dataset = filmed(layout);
     dataset.add(1, 1, 3, 0);
     dataset.add(1, 2, 2, 0);
     dataset.add(1, 2, 4, 7);
@@ -166,7 +163,7 @@ TEST_F(ExportTest, VideosBecomeSduFoldersWithAllCamerasAndSequences) {
 }
 
 TEST_F(ExportTest, PridKeepsStrangersSecondSequencesAndPersonsOfOneCamera) {
-  LayoutDataset dataset({"prid2011", false, "", {}, {}});
+  FakeDataset dataset = filmed("prid2011");
   dataset.add(1, 1, 3, 0);
   dataset.add(1, 1, 2, 1);
   dataset.add(1, 2, 2, 0);
@@ -179,7 +176,7 @@ TEST_F(ExportTest, PridKeepsStrangersSecondSequencesAndPersonsOfOneCamera) {
 
 TEST_F(ExportTest, IlidsSplitsCountThroughFoldersInTheOrderOfTheirNames) {
   const std::vector<std::vector<int32_t>> tests(10, {101, 1000});
-  LayoutDataset dataset({"ilids-vid", false, "", tests, {3, 101, 102, 1000}});
+  FakeDataset dataset = filmed("ilids-vid", tests, {3, 101, 102, 1000});
   for (const int32_t identity : {3, 101, 102, 1000}) {
     dataset.add(identity, 1, 2);
     if (identity != 3) dataset.add(identity, 2, 1);
@@ -192,7 +189,7 @@ TEST_F(ExportTest, IlidsSplitsCountThroughFoldersInTheOrderOfTheirNames) {
 TEST_F(ExportTest, IlidsSplitsThatAreNoHalvesAreWrittenByName) {
   std::vector<std::vector<int32_t>> tests(10, {1});
   tests[3] = {1, 2, 3};
-  LayoutDataset dataset({"ilids-vid", false, "", tests, {1, 2, 3, 4}});
+  FakeDataset dataset = filmed("ilids-vid", tests, {1, 2, 3, 4});
   for (const int32_t identity : {1, 2, 3, 4}) {
     dataset.add(identity, 1, 2);
     dataset.add(identity, 2, 1);
@@ -203,7 +200,7 @@ TEST_F(ExportTest, IlidsSplitsThatAreNoHalvesAreWrittenByName) {
 
 TEST_F(ExportTest, PersonsThatTheStoreLacksAreInNoSplit) {
   const std::vector<std::vector<int32_t>> tests(10, {1, 9});
-  LayoutDataset dataset({"prid2011", false, "", tests, {1, 2, 8, 9}});
+  FakeDataset dataset = filmed("prid2011", tests, {1, 2, 8, 9});
   for (const int32_t identity : {1, 2}) {
     dataset.add(identity, 1, 2);
     dataset.add(identity, 2, 1);
@@ -216,7 +213,7 @@ TEST_F(ExportTest, PersonsThatTheStoreLacksAreInNoSplit) {
 }
 
 TEST_F(ExportTest, ATrackletThatTheLayoutCannotNameIsRefused) {
-  LayoutDataset dataset({"prid2011", false, "", {}, {}});
+  FakeDataset dataset = filmed("prid2011");
   dataset.add(1, 3, 1);
   build_store(dataset, directory_ / "store");
   const std::string text =
@@ -251,36 +248,11 @@ TEST_F(ExportTest, ADamagedFrameIsNamedAndNothingIsLeft) {
 
 TEST_F(ExportTest, RemainsOfAnExportThatDiedAreRemoved) {
   build_store(two_camera_dataset(2, 2), directory_ / "store");
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::error_code ignored;
-    fs::create_directories(common::temporary_name_beside(directory_ / "out") / "multi_shot",
-                           ignored);
-    ::_exit(0);
-  }
-  ::waitpid(child, nullptr, 0);
+  fs::create_directories(common::temporary_of_dead_process(directory_ / "out") / "multi_shot");
   ASSERT_EQ(common::names_in(directory_.path()).size(), 2u);
   exported(directory_ / "store", directory_ / "out");
   EXPECT_EQ(common::names_in(directory_.path()), (std::vector<std::string>{"out", "store"}));
 }
-
-// No file may grow beyond a size: a stand-in for a disk that is full.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit{bytes, old_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  rlimit old_{};
-  void (*old_handler_)(int);
-};
 
 TEST_F(ExportTest, AFullDiskIsNamedByTheFinalPathAndLeavesNothing) {
   build_store(two_camera_dataset(2, 2), directory_ / "store");
@@ -297,7 +269,7 @@ TEST_F(ExportTest, AFullDiskIsNamedByTheFinalPathAndLeavesNothing) {
 
 TEST_F(ExportTest, ATableThatCannotBeWrittenWholeIsNamedToo) {
   const std::vector<std::vector<int32_t>> tests(10, {1, 2});
-  LayoutDataset dataset({"ilids-vid", false, "", tests, {1, 2, 3, 4}}, 1, 1);
+  FakeDataset dataset = filmed("ilids-vid", tests, {1, 2, 3, 4}, 1, 1);
   for (const int32_t identity : {1, 2, 3, 4}) dataset.add(identity, 1, 1);
   IngestOptions options = small_options();
   options.frame_height = options.frame_width = 1;

@@ -4,8 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/crc32c.h"
 #include "common/sha256.h"
+#include "datastore/sealed_json.h"
+#include "tests/common/crc32c_reference.h"
 #include "tests/datastore/small_store.h"
 
 namespace muster::datastore {
@@ -15,6 +16,8 @@ using common::contains;
 using common::failure_text;
 using common::InputError;
 using common::TestDirectory;
+
+const std::string kSha256 = std::string(32, '0') + std::string(32, 'f');
 
 Manifest example() {
   Manifest manifest;
@@ -27,15 +30,15 @@ Manifest example() {
   manifest.facts.split_identities = {1, 2, 5, 9};
   manifest.whole_pixel_flow = true;
   manifest.shards.push_back({"shard-00000.h5",
-                             1234567890123,
+                             (1 << 20) + 1,
                              "u-1",
-                             "s-1",
+                             kSha256,
                              {0xFFFFFFFFu, 7},
-                             {{4096, 1ull << 40}, {(1ull << 40) + 8192, 3}},
+                             {{4096, 1 << 19}, {4096 + (1 << 19), 3}},
                              0xFFFFFFFFu,
                              8,
                              200});
-  manifest.shards.push_back({"shard-00001.h5", 5, "u-2", "s-2", {}, {}, 1, 4, 140});
+  manifest.shards.push_back({"shard-00001.h5", 5, "u-2", kSha256, {9}, {}, 1, 4, 140});
   return manifest;
 }
 
@@ -86,14 +89,17 @@ TEST(ManifestTest, ShardsComeBackInOrder) {
   const std::vector<ShardRecord> shards = read_manifest(directory.path()).shards;
   ASSERT_EQ(shards.size(), 2u);
   EXPECT_EQ(shards[0].file, "shard-00000.h5");
-  EXPECT_EQ(shards[0].bytes, 1234567890123u);
+  EXPECT_EQ(shards[0].bytes, (1u << 20) + 1);
   EXPECT_EQ(shards[0].uuid, "u-1");
-  EXPECT_EQ(shards[0].sha256, "s-1");
+  EXPECT_EQ(shards[0].sha256, kSha256);
+  ASSERT_EQ(shards[0].payloads.size(), 2u);
+  EXPECT_EQ(shards[0].payloads[1].offset, 4096u + (1 << 19));
+  EXPECT_EQ(shards[0].payloads[1].bytes, 3u);
   EXPECT_EQ(shards[0].crc32c, (std::vector<uint32_t>{0xFFFFFFFFu, 7}));
   EXPECT_EQ(shards[0].tracklets, 8);
   EXPECT_EQ(shards[0].frames, 200);
   EXPECT_EQ(shards[1].uuid, "u-2");
-  EXPECT_TRUE(shards[1].crc32c.empty());
+  EXPECT_EQ(shards[1].crc32c, std::vector<uint32_t>{9});
 }
 
 TEST(ManifestTest, IsJsonThatAnyoneReads) {
@@ -124,7 +130,7 @@ TEST(ManifestTest, AnotherShardGivesAnotherHash) {
   const TestDirectory first, second;
   write_manifest(first.path(), example());
   Manifest changed = example();
-  changed.shards[1].sha256 = "s-3";
+  changed.shards[1].sha256[0] = '3';
   write_manifest(second.path(), changed);
   EXPECT_NE(manifest_hash(first.path()), manifest_hash(second.path()));
 }
@@ -183,6 +189,123 @@ TEST(ManifestTest, AMissingFieldIsAnInputErrorThatNamesTheFile) {
   EXPECT_TRUE(contains(text, "manifest.json")) << text;
 }
 
+// A field, the value that somebody puts there before sealing the manifest again, and what is said.
+struct Forgery {
+  const char* field;  // as a JSON pointer
+  const char* value;  // as JSON
+  const char* told;
+};
+
+void PrintTo(const Forgery& forgery, std::ostream* out) {
+  *out << forgery.field << " = " << forgery.value;
+}
+
+class ForgeryTest : public testing::TestWithParam<Forgery> {};
+
+TEST_P(ForgeryTest, IsRefusedInOneLineThatNamesFileAndField) {
+  const TestDirectory directory;
+  write_manifest(directory.path(), example());
+  const fs::path file = directory.path() / "manifest.json";
+  auto value = nlohmann::json::parse(read_sealed_json(file));
+  write_sealed_json(file, value.dump(1));
+  ASSERT_NO_THROW(read_manifest(directory.path()));
+  value[nlohmann::json::json_pointer(GetParam().field)] = nlohmann::json::parse(GetParam().value);
+  write_sealed_json(file, value.dump(1));
+  const std::string text = failure_text<InputError>([&] { read_manifest(directory.path()); });
+  EXPECT_EQ(text.rfind(file.string() + ": " + GetParam().told, 0), 0u) << text;
+  EXPECT_FALSE(contains(text, "\n")) << text;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Counts, ForgeryTest,
+    testing::Values(Forgery{"/tracklets", "13", "tracklets is 13, but the shards have 12"},
+                    Forgery{"/frames", "339", "frames is 339, but the shards have 340"},
+                    Forgery{"/frames", "340.0", "frames is 340.0, not a whole"},
+                    Forgery{"/frames", "18446744073709551615", "frames is 1844"},
+                    Forgery{"/tracklets", "true", "tracklets is true"},
+                    Forgery{"/identities", "0", "identities is 0"},
+                    Forgery{"/identities", "13", "identities is 13"},
+                    Forgery{"/cameras", "-1", "cameras is -1"},
+                    Forgery{"/cameras", "13", "cameras is 13"},
+                    Forgery{"/shards/0/tracklets", "0", "shards[0].tracklets is 0"},
+                    Forgery{"/shards/1/tracklets", "-4", "shards[1].tracklets is -4"},
+                    Forgery{"/shards/1/frames", "3", "shards[1].frames is 3"},
+                    Forgery{"/shards/1/frames", "141", "frames is 340, but the shards have 341"},
+                    Forgery{"/shards/1/frames", "9223372036854775807", "shards[1].frames is 9"},
+                    Forgery{"/shards", "[]", "tracklets is 12, but the shards have 0"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Shards, ForgeryTest,
+    testing::Values(
+        Forgery{"/shards/1/file", "\"../shard-00001.h5\"",
+                "shards[1].file is \"../shard-00001.h5\""},
+        Forgery{"/shards/1/file", "\"/etc/passwd\"", "shards[1].file is"},
+        Forgery{"/shards/1/file", "\"..\"", "shards[1].file is"},
+        Forgery{"/shards/1/file", "\"\"", "shards[1].file is"},
+        Forgery{"/shards/1/file", "\"a\\nb\"", "shards[1].file is \"a\\nb\""},
+        Forgery{"/shards/1/file", "\"shard-00000.h5\"", "shards[1].file is \"shard-00000.h5\""},
+        Forgery{"/shards/0/bytes", "-5", "shards[0].bytes is -5"},
+        Forgery{"/shards/0/bytes", "0", "shards[0].bytes is 0"},
+        Forgery{"/shards/1/bytes", "1048577", "shards[1].bytes is 1048577, but crc32c has 1"},
+        Forgery{"/shards/0/crc32c", "[1, 4294967296]", "shards[0].crc32c[1] is 4294967296"},
+        Forgery{"/shards/0/crc32c", "[1]", "shards[0].bytes is"},
+        Forgery{"/shards/0/outside_crc32c", "-1", "shards[0].outside_crc32c is -1"},
+        Forgery{"/shards/0/sha256", "\"s-1\"", "shards[0].sha256 is"},
+        Forgery{"/shards/0/uuid", "null", "shards[0].uuid is null"},
+        Forgery{"/shards/0", "7", "shards[0] is 7"}));
+
+// The first shard has 1048577 bytes.
+INSTANTIATE_TEST_SUITE_P(
+    Payloads, ForgeryTest,
+    testing::Values(
+        Forgery{"/shards/0/payloads", "[[-1, 5]]", "shards[0].payloads[0][0] is -1"},
+        Forgery{"/shards/0/payloads", "[[8, -5]]", "shards[0].payloads[0][1] is -5"},
+        Forgery{"/shards/0/payloads", "[[8, 0]]", "shards[0].payloads[0][1] is 0"},
+        Forgery{"/shards/0/payloads", "[[8, 9], [16, 4]]", "shards[0].payloads[1][0] is 16"},
+        Forgery{"/shards/0/payloads", "[[80, 9], [16, 4]]", "shards[0].payloads[1][0] is 16"},
+        Forgery{"/shards/0/payloads", "[[8, 1048570]]", "shards[0].payloads[0][1] is 1048570"},
+        Forgery{"/shards/0/payloads", "[[1048578, 1]]", "shards[0].payloads[0][0] is 1048578"},
+        Forgery{"/shards/0/payloads", "[[9223372036854775807, 9223372036854775807]]",
+                "shards[0].payloads[0][0] is 9"},
+        Forgery{"/shards/0/payloads", "[[1, 2, 3]]", "shards[0].payloads[0] is [1,2,3]"},
+        Forgery{"/shards/0/payloads", "[4]", "shards[0].payloads[0] is 4"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Facts, ForgeryTest,
+    testing::Values(
+        Forgery{"/frame_height", "0", "frame_height is 0"},
+        Forgery{"/frame_width", "4294967360", "frame_width is 4294967360"},
+        Forgery{"/flow_height", "-60", "flow_height is -60"},
+        Forgery{"/flow_width", "0", "flow_width is 0"},
+        Forgery{"/flow_height", "0", "flow_width is 44"},
+        Forgery{"/encoding", "\"png\"", "encoding is \"png\", not jpeg or raw"},
+        Forgery{"/joints", "1", "joints is 1"}, Forgery{"/synthetic", "\"no\"", "synthetic is"},
+        Forgery{"/layout", "3", "layout is 3"},
+        Forgery{"/left_out", "[\"a\"]", "left_out[0] is \"a\""},
+        Forgery{"/test_identities", "[[2, 5], [1, 6]]", "test_identities[1] is [1,6], which names"},
+        Forgery{"/test_identities", "[[5, 2]]", "test_identities[0][1] is 2"},
+        Forgery{"/test_identities", "[[2, 2]]", "test_identities[0][1] is 2"},
+        Forgery{"/split_identities", "[1, 2, 2, 5, 9]", "split_identities[2] is 2"},
+        Forgery{"/split_identities", "[1, 2, 5, 4294967305]", "split_identities[3] is 4294967305"},
+        Forgery{"/split_identities", "{}", "split_identities is {}"}));
+
+TEST(ManifestTest, BottomlessListsAreRefusedLikeOthers) {
+  const TestDirectory directory;
+  write_manifest(directory.path(), example());
+  const fs::path file = directory.path() / "manifest.json";
+  const std::string whole = read_sealed_json(file), deep(500000, '['), back(500000, ']');
+  for (const char* field : {"format_version", "layout", "shards", "crc32c", "test_identities"}) {
+    std::string body = whole;
+    const size_t key = body.find(std::string("\"") + field + "\": ");
+    ASSERT_NE(key, std::string::npos);
+    body.insert(key, std::string("\"") + field + "\": " + deep + back + ",\n\"other-");
+    body.replace(body.find("\"other-") + 7, 1, "");
+    write_sealed_json(file, body);
+    const std::string text = failure_text<InputError>([&] { read_manifest(directory.path()); });
+    EXPECT_TRUE(contains(text, field)) << text;
+  }
+}
+
 TEST(ManifestTest, AMissingStoreIsAnInputErrorThatNamesIt) {
   const TestDirectory directory;
   const std::string text = failure_text<InputError>([&] { read_manifest(directory / "absent"); });
@@ -206,9 +329,9 @@ TEST(DescribeShardFileTest, GivesSizeHashAndOneChecksumPerMebibyte) {
   EXPECT_EQ(record.sha256, common::sha256_of(bytes));
   const size_t mebibyte = 1 << 20;
   EXPECT_EQ(record.crc32c,
-            (std::vector<uint32_t>{common::crc32c_portable(bytes.data(), mebibyte),
-                                   common::crc32c_portable(bytes.data() + mebibyte, mebibyte),
-                                   common::crc32c_portable(bytes.data() + 2 * mebibyte, 77)}));
+            (std::vector<uint32_t>{common::bitwise_crc32c(bytes.data(), mebibyte),
+                                   common::bitwise_crc32c(bytes.data() + mebibyte, mebibyte),
+                                   common::bitwise_crc32c(bytes.data() + 2 * mebibyte, 77)}));
 }
 
 TEST(DescribeShardFileTest, AFileOfWholeBlocksHasNoEmptyLastBlock) {

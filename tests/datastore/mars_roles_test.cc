@@ -31,15 +31,15 @@ FakeDataset mars_like() {
 
 class MarsProtocolTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { mars_ = std::make_unique<OwnStore>(mars_like()); }
+  static void SetUpTestSuite() { mars_ = std::make_unique<ProtocolStore>(mars_like()); }
   static void TearDownTestSuite() { mars_.reset(); }
   static int64_t count(const std::vector<int32_t>& roles, int32_t bit) {
     return std::count_if(roles.begin(), roles.end(), [&](int32_t r) { return (r & bit) != 0; });
   }
   static const StoredTracklet& tracklet(size_t row) { return mars_->store->tracklets()[row]; }
-  static std::unique_ptr<OwnStore> mars_;
+  static std::unique_ptr<ProtocolStore> mars_;
 };
-std::unique_ptr<OwnStore> MarsProtocolTest::mars_;
+std::unique_ptr<ProtocolStore> MarsProtocolTest::mars_;
 
 TEST_F(MarsProtocolTest, OfficiallyEveryTestTrackletIsGalleryAndQueriesToo) {
   const std::vector<int32_t> roles = mars_->roles("mars");
@@ -80,7 +80,7 @@ TEST_F(MarsProtocolTest, IdentityZeroIsADistractorAndMinusOneJunkWhateverTheirRo
   FakeDataset dataset = mars_like();
   dataset.add(0, 3, 1, 7, kRoleGallery);
   dataset.add(-1, 2, 1, 7, kRoleGallery);
-  const OwnStore store(dataset);
+  const ProtocolStore store(dataset);
   const std::vector<int32_t> roles = store.roles("mars");
   EXPECT_EQ(roles[roles.size() - 2], kRoleGallery | kRoleDistractor);
   EXPECT_EQ(roles[roles.size() - 1], kRoleGallery | kRoleJunk);
@@ -89,13 +89,13 @@ TEST_F(MarsProtocolTest, IdentityZeroIsADistractorAndMinusOneJunkWhateverTheirRo
 TEST_F(MarsProtocolTest, QueriesMayBeMarkedAsGalleryAlready) {
   FakeDataset dataset = mars_like();
   dataset.add(2, 4, 1, 1, kRoleQuery | kRoleGallery);
-  const OwnStore store(dataset);
+  const ProtocolStore store(dataset);
   EXPECT_EQ(store.roles("mars").back(), kRoleQuery | kRoleGallery);
   EXPECT_EQ(store.roles("mars-torchreid").back(), kRoleQuery);
 }
 
 TEST_F(MarsProtocolTest, AStoreWithoutRolesIsRefused) {
-  const OwnStore store(two_camera_dataset(4, 1));
+  const ProtocolStore store(two_camera_dataset(4, 1));
   for (const char* name : {"mars", "mars-torchreid"}) {
     EXPECT_TRUE(contains(store.refusal(name), "no split of its own")) << name;
   }
@@ -104,14 +104,14 @@ TEST_F(MarsProtocolTest, AStoreWithoutRolesIsRefused) {
 TEST_F(MarsProtocolTest, SomebodyWhoTrainsAndTestsIsRefused) {
   FakeDataset dataset = mars_like();
   dataset.add(1, 5, 1, 1, kRoleGallery);
-  EXPECT_TRUE(contains(OwnStore(dataset).refusal("mars"), "identity 1 both"));
+  EXPECT_TRUE(contains(ProtocolStore(dataset).refusal("mars"), "identity 1 both"));
 }
 
 TEST_F(MarsProtocolTest, AQueryOfNobodyIsRefused) {
   for (const int32_t nobody : {0, -1}) {
     FakeDataset dataset = mars_like();
     dataset.add(nobody, 2, 1, 9, kRoleQuery);
-    EXPECT_TRUE(contains(OwnStore(dataset).refusal("mars"), "query of nobody"));
+    EXPECT_TRUE(contains(ProtocolStore(dataset).refusal("mars"), "query of nobody"));
   }
 }
 
@@ -172,7 +172,7 @@ TEST_F(MarsProtocolTest, APersonsTrackletsAreDrawnWhoeverElseIsThere) {
   FakeDataset dataset = mars_like();
   for (int16_t camera = 1; camera <= 2; ++camera) dataset.add(7, camera, 1, 1, kRoleTrain);
   dataset.add(2, 4, 1, 1, kRoleGallery);
-  const OwnStore more(dataset);
+  const ProtocolStore more(dataset);
   for (int split = 0; split < 10; ++split) {
     const std::vector<int32_t> before = mars_->roles("mars-two-camera", split);
     const std::vector<int32_t> after = more.roles("mars-two-camera", split);
@@ -189,7 +189,7 @@ TEST_F(MarsProtocolTest, TwoCamerasAreMissedByName) {
   dataset.add(2, 3, 1);
   dataset.add(0, 1, 1);
   dataset.add(0, 2, 1);
-  EXPECT_TRUE(contains(OwnStore(dataset).refusal("mars-two-camera"), "two cameras"));
+  EXPECT_TRUE(contains(ProtocolStore(dataset).refusal("mars-two-camera"), "two cameras"));
 }
 
 }  // namespace

@@ -98,7 +98,11 @@ TEST_F(MatlabReaderTest, RefusesValuesThatAreNotWhole) {
   write_doubles({1, 4, std::nan(""), 5, 3, 6});
   refusal();
   write_doubles({1, 4, 1e300, 5, 3, 6});
-  refusal();
+  EXPECT_EQ(refusal(), path_.string() +
+                           ": row 1 holds 1e+300 where a whole number should be; fetch the file "
+                           "again");
+  write_doubles({1, 4, 2, -0.25, 3, 6});
+  EXPECT_TRUE(contains(refusal(), "row 2 holds -0.25 where"));
 }
 
 TEST_F(MatlabReaderTest, RefusesText) {

@@ -47,14 +47,14 @@ class MotReaderTest : public testing::Test {
   }
   std::unique_ptr<DatasetReader> opened(const std::string& below = "",
                                         OnError on_error = OnError::kFail) {
-    return open_mot(below.empty() ? directory_.path() : directory_ / below, small_options(on_error),
-                    progress_);
+    return open_mot(below.empty() ? directory_.path() : directory_ / below,
+                    small_video_options(on_error), progress_);
   }
   std::string refusal(const std::string& below = "") {
     return failure_text<InputError>([&] { opened(below); });
   }
   common::TestDirectory directory_;
-  RecordingProgress progress_;
+  common::RecordingProgress progress_;
 };
 
 TEST_F(MotReaderTest, OneSequenceGivesTheHalvesOfEachTrack) {
@@ -158,7 +158,7 @@ TEST_F(MotReaderTest, DetectionsAreJoinedIntoTracks) {
     cv::imwrite(picture_path("MOT-03", frame).string(), canvas);
   }
   write_text(directory_ / "MOT-03" / "det" / "det.txt", rows);
-  VideoOptions options = small_options();
+  VideoOptions options = small_video_options();
   const auto reader = open_mot(directory_ / "MOT-03", options, progress_);
   EXPECT_EQ(
       summary_of(*reader),
@@ -232,6 +232,82 @@ TEST_F(MotReaderTest, ADamagedOrMissingPictureIsAGapWhereItIsSkipped) {
   EXPECT_EQ(reader->left_out()[0].name, "a/img1/000006.png");
   fs::remove(picture_path("a", 5));
   EXPECT_TRUE(contains(refusal(), "img1 frame 6: has no picture"));
+}
+
+TEST_F(MotReaderTest, APictureOfAnotherSizeIsAGapWhereItIsSkipped) {
+  for (const int odd : {0, 5, 10}) {  // also where it comes first
+    write_sequence("s", 11, truth_rows(1, 0, 11));
+    write_picture(picture_path("s", odd), noise(1, 1, 1));
+    const std::string text = refusal("s");
+    EXPECT_EQ(text, picture_path("s", odd).string() +
+                        ": has 1x1 pixels, its sequence 80x60; fetch the picture again");
+    write_sequence("t", 1, "");
+    write_text(directory_ / "identities.csv", "video,track,identity,camera\ns,1,1,1\n");
+    const auto reader = opened("", OnError::kSkip);
+    int64_t frames = 0;
+    for (const TrackletDescription& tracklet : reader->tracklets()) frames += tracklet.frames;
+    EXPECT_EQ(frames, 10);
+    EXPECT_EQ(reader->tracklets().size(), odd == 5 ? 2u : 1u);
+    ASSERT_EQ(reader->left_out().size(), 1u);
+    EXPECT_EQ(reader->left_out()[0].name,
+              fs::relative(picture_path("s", odd), directory_.path()).string());
+    EXPECT_EQ(reader->left_out()[0].reason, "has 1x1 pixels, its sequence 80x60");
+    fs::remove(directory_ / "identities.csv");
+  }
+}
+
+TEST_F(MotReaderTest, DetectionsAreNotJoinedAcrossAPictureOfAnotherSize) {
+  write_pictures("s", 6);
+  write_picture(picture_path("s", 3), noise(61, 80, 1));
+  write_text(directory_ / "s" / "det" / "det.txt", truth_rows(1, 0, 6));
+  const std::string text = refusal("s");
+  EXPECT_TRUE(contains(text, picture_path("s", 3).string() + ": has 80x61 pixels")) << text;
+}
+
+TEST_F(MotReaderTest, DamagedSequenceInfoOfTheOnlySequenceIsLeftOutItself) {
+  write_sequence("s", 11, truth_rows(1, 0, 11));
+  write_text(directory_ / "s" / "seqinfo.ini", "[Sequence]\nname=s\n[Seq");
+  for (const char* below : {"s", ""}) {
+    const auto reader = opened(below, OnError::kSkip);
+    EXPECT_EQ(reader->tracklets().size(), 2u) << below;
+    ASSERT_EQ(reader->left_out().size(), 1u) << below;
+    EXPECT_EQ(reader->left_out()[0].name, "s/seqinfo.ini");
+    EXPECT_EQ(reader->left_out()[0].reason, "line 3: unmatched '['");
+  }
+}
+
+TEST_F(MotReaderTest, WhereNothingIsLeftAllIsToldAndTheFirstNamed) {
+  write_sequence("s", 6, truth_rows(1, 0, 6));
+  write_text(directory_ / "s" / "seqinfo.ini", "[Seq");
+  write_text(directory_ / "s" / "gt" / "gt.txt", "1,1,500,5,16,32,1,1,1\n");
+  for (const char* below : {"s", ""}) {
+    progress_.notes.clear();
+    const std::string text = failure_text<InputError>([&] { opened(below, OnError::kSkip); });
+    EXPECT_EQ(text.rfind((directory_ / "s").string() +
+                             ": gives no tracklets: 3 things are left "
+                             "out, the first is s/seqinfo.ini (line 1: unmatched '['); see ",
+                         0),
+              0u)
+        << text;
+    ASSERT_EQ(progress_.notes.size(), 3u);
+    EXPECT_EQ(progress_.notes[1],
+              "left out s/gt/gt.txt line 1: the box lies outside the picture, 80x60 pixels (track "
+              "1)");
+    EXPECT_EQ(progress_.notes[2], "left out s: s/gt/gt.txt: has no box that can be used");
+  }
+}
+
+TEST_F(MotReaderTest, ARemedyIsSaidOnce) {
+  write_sequence("a", 11, truth_rows(1, 0, 11));
+  write_sequence("b", 4, truth_rows(1, 0, 4));
+  write_text(picture_path("a", 5), "no picture");
+  const std::string text = refusal();
+  EXPECT_EQ(text,
+            picture_path("a", 5).string() + ": is not a readable picture; fetch the picture again");
+  fs::remove_all(directory_ / "b" / "gt");
+  write_pictures("a", 11);
+  EXPECT_EQ(opened("", OnError::kSkip)->left_out()[0].reason,
+            "has neither gt/gt.txt nor det/det.txt");
 }
 
 TEST_F(MotReaderTest, WhatIsNoSequenceIsNamed) {

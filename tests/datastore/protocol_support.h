@@ -1,18 +1,10 @@
 // What tests of protocols share.
 #pragma once
 
-#include <memory>
-
 #include "datastore/protocol.h"
 #include "tests/datastore/small_store.h"
 
 namespace muster::datastore {
-
-inline IngestOptions without_flow() {
-  IngestOptions options = small_options();
-  options.flow_height = options.flow_width = 0;
-  return options;
-}
 
 // Identities by what they are for.
 struct Sides {
@@ -43,12 +35,9 @@ inline std::set<int32_t> numbers(int32_t first, int32_t last) {
   return found;
 }
 
-// A store in a directory of its own.
-struct OwnStore {
-  explicit OwnStore(const DatasetReader& dataset) {
-    build_store(dataset, directory / "store", without_flow());
-    store = std::make_unique<TrackletStore>(directory / "store");
-  }
+// A store and the roles that protocols give its tracklets.
+struct ProtocolStore : OwnStore {
+  using OwnStore::OwnStore;
   std::vector<int32_t> roles(const std::string& protocol, int split = 0, uint64_t seed = 1) const {
     return assign_roles(*store, {protocol, split, seed});
   }
@@ -61,8 +50,6 @@ struct OwnStore {
     EXPECT_TRUE(common::contains(text, store->directory().string())) << text;
     return text;
   }
-  common::TestDirectory directory;
-  std::unique_ptr<TrackletStore> store;
 };
 
 // The same tracklets the other way round.
@@ -79,7 +66,7 @@ inline FakeDataset reversed(const FakeDataset& dataset) {
 
 // Roles do not depend on the order of the store's tracklets.
 inline void expect_independent_of_order(const FakeDataset& dataset, const std::string& protocol) {
-  const OwnStore forward(dataset), backward(reversed(dataset));
+  const ProtocolStore forward(dataset), backward(reversed(dataset));
   for (int split = 0; split < 3; ++split) {
     std::vector<int32_t> turned = backward.roles(protocol, split);
     std::reverse(turned.begin(), turned.end());

@@ -27,31 +27,23 @@ FakeDataset dataset_with_strangers() {
 
 class ProtocolTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = std::make_unique<TestDirectory>();
-    build_store(dataset_with_strangers(), *directory_ / "store", without_flow());
-    store_ = std::make_unique<TrackletStore>(*directory_ / "store");
-  }
-  static void TearDownTestSuite() {
-    store_.reset();
-    directory_.reset();
-  }
+  static void SetUpTestSuite() { own_ = std::make_unique<ProtocolStore>(dataset_with_strangers()); }
+  static void TearDownTestSuite() { own_.reset(); }
+  static const TrackletStore& store() { return *own_->store; }
   static std::vector<int32_t> roles(const std::string& name, int split, uint64_t seed = 1) {
-    return assign_roles(*store_, {name, split, seed});
+    return own_->roles(name, split, seed);
   }
   // Identities that have one of the roles in `mask`.
   static std::set<int32_t> identities(const std::vector<int32_t>& roles, int32_t mask) {
     std::set<int32_t> found;
     for (size_t i = 0; i < roles.size(); ++i) {
-      if ((roles[i] & mask) != 0) found.insert(store_->tracklets()[i].identity);
+      if ((roles[i] & mask) != 0) found.insert(store().tracklets()[i].identity);
     }
     return found;
   }
-  static std::unique_ptr<TestDirectory> directory_;
-  static std::unique_ptr<TrackletStore> store_;
+  static std::unique_ptr<ProtocolStore> own_;
 };
-std::unique_ptr<TestDirectory> ProtocolTest::directory_;
-std::unique_ptr<TrackletStore> ProtocolTest::store_;
+std::unique_ptr<ProtocolStore> ProtocolTest::own_;
 
 constexpr int32_t kTest = kRoleQuery | kRoleGallery;
 
@@ -78,7 +70,7 @@ TEST_F(ProtocolTest, EveryTrackletOfATrainingIdentityTrains) {
   const std::vector<int32_t> assigned = roles("random-half", 0);
   const std::set<int32_t> train = identities(assigned, kRoleTrain);
   for (size_t i = 0; i < assigned.size(); ++i) {
-    if (train.count(store_->tracklets()[i].identity) > 0) {
+    if (train.count(store().tracklets()[i].identity) > 0) {
       EXPECT_EQ(assigned[i], kRoleTrain);
     }
   }
@@ -87,7 +79,7 @@ TEST_F(ProtocolTest, EveryTrackletOfATrainingIdentityTrains) {
 TEST_F(ProtocolTest, CameraOneQueriesAndTheOthersAreTheGallery) {
   const std::vector<int32_t> assigned = roles("all-test", 0);
   for (size_t i = 0; i < assigned.size(); ++i) {
-    const StoredTracklet& tracklet = store_->tracklets()[i];
+    const StoredTracklet& tracklet = store().tracklets()[i];
     if (tracklet.identity < 1 || tracklet.identity > 20) continue;
     const int32_t expected = tracklet.camera == 1 ? kRoleQuery : kRoleGallery;
     EXPECT_EQ(assigned[i], expected) << tracklet.identity << " " << tracklet.camera;

@@ -2,18 +2,16 @@
 // all of them.
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <thread>
 
-#include "datastore/batch_plan.h"
-#include "datastore/protocol.h"
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/planned_store.h"
 
 namespace muster::datastore {
 namespace {
 using common::contains;
 using common::failure_text;
 using common::InputError;
-using common::TestDirectory;
 
 constexpr Sampler kSamplers[] = {Sampler::kIdentities, Sampler::kTracklets, Sampler::kPairs,
                                  Sampler::kTriplets};
@@ -34,17 +32,8 @@ FakeDataset uneven_dataset() {
 
 class SamplersTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = std::make_unique<TestDirectory>();
-    IngestOptions options = small_options();
-    options.flow_height = options.flow_width = 0;
-    build_store(uneven_dataset(), *directory_ / "store", options);
-    store_ = std::make_unique<TrackletStore>(*directory_ / "store");
-  }
-  static void TearDownTestSuite() {
-    store_.reset();
-    directory_.reset();
-  }
+  static void SetUpTestSuite() { own_ = std::make_unique<PlannedStore>(uneven_dataset()); }
+  static void TearDownTestSuite() { own_.reset(); }
   static BatchOptions options(Sampler sampler, int size = 4) {
     BatchOptions result;
     result.sampler = sampler;
@@ -53,17 +42,12 @@ class SamplersTest : public testing::Test {
     return result;
   }
   static std::unique_ptr<BatchPlanner> planner(const BatchOptions& batch) {
-    const std::vector<int32_t> roles(store_->tracklets().size(), kRoleTrain);
-    return create_batch_planner(*store_, roles, ClipFormat{}, batch);
+    return own_->planner(batch);
   }
-  static const StoredTracklet& tracklet(const ClipRequest& clip) {
-    return store_->tracklets()[static_cast<size_t>(clip.tracklet)];
-  }
-  static std::unique_ptr<TestDirectory> directory_;
-  static std::unique_ptr<TrackletStore> store_;
+  static const StoredTracklet& tracklet(const ClipRequest& clip) { return own_->tracklet(clip); }
+  static std::unique_ptr<PlannedStore> own_;
 };
-std::unique_ptr<TestDirectory> SamplersTest::directory_;
-std::unique_ptr<TrackletStore> SamplersTest::store_;
+std::unique_ptr<PlannedStore> SamplersTest::own_;
 
 TEST_F(SamplersTest, LabelsAreIdentitiesInAscendingOrder) {
   for (const Sampler sampler : kSamplers) {
@@ -133,25 +117,10 @@ TEST_F(SamplersTest, EveryClipOfEveryStepHasItsOwnKey) {
   for (const Sampler sampler : kSamplers) {
     const auto plan = planner(options(sampler));
     std::set<uint64_t> keys;
-    for (int64_t step = 1; step <= 50; ++step) {
+    for (int64_t step = 1; step <= 200; ++step) {
       for (const ClipRequest& clip : plan->batch(step)) keys.insert(clip.key);
     }
-    EXPECT_EQ(static_cast<int64_t>(keys.size()), 50 * plan->clips_per_batch());
-  }
-}
-
-TEST_F(SamplersTest, TheSharesOfOneToFourRanksMakeUpTheBatch) {
-  for (const Sampler sampler : kSamplers) {
-    const int64_t clips = planner(options(sampler))->clips_per_batch();
-    for (int ranks = 1; ranks <= 4; ++ranks) {
-      int64_t next = 0;
-      for (int rank = 0; rank < ranks; ++rank) {
-        const ClipRange share = share_of_rank(clips, rank, ranks);
-        EXPECT_EQ(share.begin, next);
-        next = share.end;
-      }
-      EXPECT_EQ(next, clips);
-    }
+    EXPECT_EQ(static_cast<int64_t>(keys.size()), 200 * plan->clips_per_batch());
   }
 }
 
@@ -281,23 +250,25 @@ TEST_F(SamplersTest, LeftOutTrackletsAndThoseWhoHaveNoOtherDoNotTrain) {
 }
 
 TEST_F(SamplersTest, PairsAndTripletsNeedTwoPersons) {
-  std::vector<int32_t> roles(store_->tracklets().size(), kRoleQuery);
+  std::vector<int32_t> roles(own_->store->tracklets().size(), kRoleQuery);
   for (size_t i = 0; i < roles.size(); ++i) {
-    if (store_->tracklets()[i].identity == 1) roles[i] = kRoleTrain;
+    if (own_->store->tracklets()[i].identity == 1) roles[i] = kRoleTrain;
   }
   for (const Sampler sampler : {Sampler::kPairs, Sampler::kTriplets}) {
-    EXPECT_THROW(create_batch_planner(*store_, roles, ClipFormat{}, options(sampler)), InputError);
+    EXPECT_THROW(create_batch_planner(*own_->store, roles, ClipFormat{}, options(sampler)),
+                 InputError);
   }
 }
 
 TEST_F(SamplersTest, PairsNeedSomeoneUnderTwoCameras) {
-  std::vector<int32_t> roles(store_->tracklets().size(), kRoleQuery);
+  std::vector<int32_t> roles(own_->store->tracklets().size(), kRoleQuery);
   for (size_t i = 0; i < roles.size(); ++i) {
-    if (store_->tracklets()[i].camera == 2) roles[i] = kRoleTrain;
+    if (own_->store->tracklets()[i].camera == 2) roles[i] = kRoleTrain;
   }
-  EXPECT_THROW(create_batch_planner(*store_, roles, ClipFormat{}, options(Sampler::kPairs)),
+  EXPECT_THROW(create_batch_planner(*own_->store, roles, ClipFormat{}, options(Sampler::kPairs)),
                InputError);
-  EXPECT_NO_THROW(create_batch_planner(*store_, roles, ClipFormat{}, options(Sampler::kTriplets)));
+  EXPECT_NO_THROW(
+      create_batch_planner(*own_->store, roles, ClipFormat{}, options(Sampler::kTriplets)));
 }
 
 TEST_F(SamplersTest, ClipsOfDifferentLengthCannotShareABatch) {
@@ -307,6 +278,30 @@ TEST_F(SamplersTest, ClipsOfDifferentLengthCannotShareABatch) {
   batch.frame_choice = FrameChoice::kConsecutive;
   batch.short_tracklet = ShortTracklet::kShorterClip;
   EXPECT_THROW(planner(batch), InputError);
+  batch = options(Sampler::kPairs, 1);
+  batch.frame_choice = FrameChoice::kAll;
+  const std::string text = failure_text<InputError>([&] { planner(batch); });
+  EXPECT_EQ(text.rfind("training.batch.frame_choice: the 2 clips of a batch would", 0), 0u) << text;
+}
+
+TEST_F(SamplersTest, WholeTrackletsMakeBatchesOfOneClip) {
+  BatchOptions batch = options(Sampler::kTracklets, 1);
+  batch.frame_choice = FrameChoice::kAll;
+  batch.short_tracklet = ShortTracklet::kLeaveOut;  // nothing is too short for this
+  const auto plan = planner(batch);
+  std::multiset<size_t> lengths, expected;
+  for (const StoredTracklet& one : own_->store->tracklets()) {
+    expected.insert(static_cast<size_t>(one.length));
+  }
+  for (int64_t step = 1; step <= static_cast<int64_t>(own_->store->tracklets().size()); ++step) {
+    const std::vector<ClipRequest> clips = plan->batch(step);
+    ASSERT_EQ(clips.size(), 1u);
+    std::vector<int32_t> whole(static_cast<size_t>(tracklet(clips[0]).length));
+    std::iota(whole.begin(), whole.end(), 0);
+    EXPECT_EQ(clips[0].frames, whole);
+    lengths.insert(whole.size());
+  }
+  EXPECT_EQ(lengths, expected);
 }
 
 TEST_F(SamplersTest, FramesFollowTheChoice) {

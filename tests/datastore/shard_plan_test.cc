@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "common/error.h"
 #include "tests/datastore/small_store.h"
 
@@ -47,11 +49,24 @@ TEST(PlanShardsTest, ATrackletLargerThanAShardGetsItsOwn) {
 
 TEST(PlanShardsTest, NothingNeedsNoShard) { EXPECT_TRUE(plan_shards({}, small_options()).empty()); }
 
+uint64_t estimate_of_all(const FakeDataset& dataset, const IngestOptions& options) {
+  std::vector<size_t> all(dataset.tracklets().size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return estimated_bytes(dataset, all, false, options);
+}
+
+TEST(EstimatedBytesTest, CountsTheChosenTrackletsAlone) {
+  const FakeDataset dataset = two_camera_dataset(2, 30);
+  const auto all = static_cast<double>(estimate_of_all(dataset, small_options()));
+  EXPECT_NEAR(static_cast<double>(estimated_bytes(dataset, {1, 2}, false, small_options())),
+              all / 2, 100);
+}
+
 TEST(EstimatedBytesTest, IsCloseToWhatIsWritten) {
   for (const FrameEncoding encoding : {FrameEncoding::kRaw, FrameEncoding::kJpeg}) {
     const common::TestDirectory directory;
     const FakeDataset dataset = two_camera_dataset(20, 10);
-    const uint64_t estimate = estimated_bytes(dataset, small_options(encoding));
+    const uint64_t estimate = estimate_of_all(dataset, small_options(encoding));
     const Manifest manifest =
         build_store(dataset, directory / "store", small_options(encoding)).manifest;
     const auto written = static_cast<double>(manifest.shards.at(0).bytes);
@@ -63,7 +78,7 @@ TEST(EstimatedBytesTest, UnreadableFramesDoNotStopIt) {
   FakeDataset dataset = two_camera_dataset(1, 3);
   dataset.break_frame(0, 1);
   dataset.break_frame(1, 1);
-  EXPECT_GT(estimated_bytes(dataset, small_options()), 6 * kFrameBytes - 1);
+  EXPECT_GT(estimate_of_all(dataset, small_options()), 6 * kFrameBytes - 1);
 }
 
 TEST(RequireRoomTest, NamesTheStoreAndBothSizes) {

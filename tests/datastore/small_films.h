@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "common/keyed_random.h"
-#include "common/progress_sink.h"
 #include "datastore/dataset_reader.h"
 #include "datastore/picture_files.h"
 #include "datastore/video_options.h"
@@ -24,18 +23,8 @@ namespace muster::datastore {
 
 constexpr int kFilmHeight = 96, kFilmWidth = 128;
 
-class RecordingProgress : public common::SilentProgress {
- public:
-  void begin(const std::string& what, const std::string&, int64_t total) override {
-    stretches.emplace_back(what, total);
-  }
-  void note(const std::string& text) override { notes.push_back(text); }
-  std::vector<std::pair<std::string, int64_t>> stretches;
-  std::vector<std::string> notes;
-};
-
 // Crops of 32x16 pixels; tracklets from 4 frames on, 2 frames between halves.
-inline VideoOptions small_options(OnError on_error = OnError::kFail) {
+inline VideoOptions small_video_options(OnError on_error = OnError::kFail) {
   VideoOptions options;
   options.frame_height = 32;
   options.frame_width = 16;

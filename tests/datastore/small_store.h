@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -64,6 +65,8 @@ class FakeDataset : public DatasetReader {
     has_joints_ = true;
     without_joints_ = std::move(without);
   }
+  // Those joints cannot be read.
+  void break_joints(size_t tracklet) { broken_joints_.insert(tracklet); }
   void come_from(std::vector<std::filesystem::path> sources) { sources_ = std::move(sources); }
   void rename_sequence(size_t tracklet, int32_t sequence) {
     tracklets_[tracklet].sequence = sequence;
@@ -80,6 +83,7 @@ class FakeDataset : public DatasetReader {
     facts_.split_identities = std::move(all);
   }
   void call_layout(std::string layout) { facts_.layout = std::move(layout); }
+  void call_synthetic(bool synthetic) { facts_.synthetic = synthetic; }
   DatasetFacts facts() const override { return facts_; }
   const std::vector<TrackletDescription>& tracklets() const override { return tracklets_; }
   SourceFrame read_frame(size_t tracklet, int64_t frame) const override {
@@ -92,6 +96,9 @@ class FakeDataset : public DatasetReader {
   }
   std::vector<Joint> read_joints(size_t tracklet) const override {
     std::vector<Joint> joints;
+    if (broken_joints_.count(tracklet) > 0) {
+      throw common::InputError(tracklets_[tracklet].name + "/joints.csv", "is no table");
+    }
     if (!has_joints_ || without_joints_.count(tracklet) > 0) return joints;
     for (int64_t frame = 0; frame < tracklets_[tracklet].frames; ++frame) {
       for (int number = 0; number < kJointCount; ++number) {
@@ -112,7 +119,7 @@ class FakeDataset : public DatasetReader {
   size_t watched_ = 0;
   std::function<void()> action_;
   bool has_joints_ = false;
-  std::set<size_t> without_joints_;
+  std::set<size_t> without_joints_, broken_joints_;
   std::vector<std::filesystem::path> sources_;
   std::vector<LeftOut> left_out_;
 };
@@ -139,11 +146,32 @@ inline IngestOptions small_options(FrameEncoding encoding = FrameEncoding::kRaw)
   return options;
 }
 
+inline IngestOptions without_flow() {
+  IngestOptions options = small_options();
+  options.flow_height = options.flow_width = 0;
+  return options;
+}
+
+// Of the values of a test with an encoding as its parameter.
+inline std::string encoding_name(const testing::TestParamInfo<FrameEncoding>& parameter) {
+  return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
+}
+
 inline IngestResult build_store(const DatasetReader& dataset, const std::filesystem::path& store,
                                 const IngestOptions& options = small_options()) {
   common::SilentProgress progress;
   return ingest(dataset, store, options, progress);
 }
+
+// A store without flow in a directory of its own.
+struct OwnStore {
+  explicit OwnStore(const DatasetReader& dataset) {
+    build_store(dataset, directory / "store", without_flow());
+    store = std::make_unique<TrackletStore>(directory / "store");
+  }
+  common::TestDirectory directory;
+  std::unique_ptr<TrackletStore> store;
+};
 
 // Every file of a store by name.
 inline std::map<std::string, std::string> store_bytes(const std::filesystem::path& store) {

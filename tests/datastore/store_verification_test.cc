@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "common/keyed_random.h"
+#include "datastore/sealed_json.h"
 #include "tests/datastore/three_shard_store.h"
 
 namespace muster::datastore {
@@ -65,6 +68,58 @@ TEST_F(StoreVerificationTest, ThrowsForADamagedManifest) {
   EXPECT_THROW(verify_store(path(), VerifyDepth::kCrc32c), InputError);
 }
 
+// Seals the manifest again with another value at a JSON pointer.
+void forge(const fs::path& store, const std::string& field, const nlohmann::json& value) {
+  auto manifest = nlohmann::json::parse(read_sealed_json(store / "manifest.json"));
+  manifest.at(nlohmann::json::json_pointer(field)) = value;
+  write_sealed_json(store / "manifest.json", manifest.dump(1));
+}
+
+TEST_F(StoreVerificationTest, FindsNoContradictionInAWholeStore) {
+  EXPECT_TRUE(contradictions_of_store(path()).empty());
+}
+
+TEST_F(StoreVerificationTest, CountsThatMoveFromShardToShardAreAContradiction) {
+  forge(path(), "/shards/0/tracklets", 1);
+  forge(path(), "/shards/1/tracklets", 3);
+  EXPECT_TRUE(verify_store(path(), VerifyDepth::kSha256).empty());
+  const std::vector<std::string> found = contradictions_of_store(path());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(contains(found.front(), shard(0).string() + ": has 2 tracklets")) << found.front();
+  EXPECT_THROW(TrackletStore{path()}, InputError);
+}
+
+TEST_F(StoreVerificationTest, FramesThatMoveFromShardToShardAreAContradiction) {
+  forge(path(), "/shards/0/frames", 7);
+  forge(path(), "/shards/1/frames", 9);
+  const std::vector<std::string> found = contradictions_of_store(path());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(contains(found.front(), "8 frames, manifest.json says 2 and 7")) << found.front();
+}
+
+TEST_F(StoreVerificationTest, PeopleAndCamerasThatAreNotInTheShardsAreAContradiction) {
+  for (const auto& [field, is] : {std::pair<const char*, int>("identities", 3), {"cameras", 2}}) {
+    forge(path(), std::string("/") + field, 4);
+    const std::vector<std::string> found = contradictions_of_store(path());
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_TRUE(contains(found.front(),
+                         std::string(field) + " is 4, but the shards have " + std::to_string(is)))
+        << found.front();
+    forge(path(), std::string("/") + field, is);
+  }
+  EXPECT_TRUE(contradictions_of_store(path()).empty());
+}
+
+TEST_F(StoreVerificationTest, SplitsOfPeopleWhoAreNotThereAreAContradiction) {
+  forge(path(), "/split_identities", {1, 2, 3, 9});
+  const std::vector<std::string> found = contradictions_of_store(path());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(contains(found.front(), "split_identities names person 9")) << found.front();
+  // Unless an ingest left something out.
+  forge(path(), "/left_out", {{{"name", "cam_a/person_0009"}, {"reason", "is truncated"}}});
+  EXPECT_TRUE(contradictions_of_store(path()).empty());
+}
+
 // Three shards of several MiB each, so that threads share shards: noise instead of HDF5, with a
 // manifest that describes it.
 class LargeStoreTest : public testing::Test {
@@ -77,11 +132,15 @@ class LargeStoreTest : public testing::Test {
       for (size_t i = 0; i < bytes.size(); i += 4096) bytes[i] = static_cast<char>(random.next());
       std::ofstream(shard(number), std::ios::binary) << bytes;
       manifest.shards.push_back(describe_shard_file(shard(number), {}));
+      manifest.shards.back().tracklets = manifest.shards.back().frames = 1;
     }
+    manifest.geometry.height = manifest.geometry.width = 1;
+    manifest.tracklets = manifest.frames = 3;
+    manifest.identities = manifest.cameras = 1;
     write_manifest(path(), manifest);
   }
   fs::path path() const { return directory_.path(); }
-  fs::path shard(int number) const { return path() / ("shard-" + std::to_string(number) + ".h5"); }
+  fs::path shard(int number) const { return path() / shard_file_name(static_cast<size_t>(number)); }
   std::vector<std::string> verify(int threads, VerifyDepth depth = VerifyDepth::kCrc32c) const {
     common::SilentProgress progress;
     return verify_store(path(), depth, progress, threads);
@@ -140,9 +199,9 @@ TEST_F(LargeStoreTest, AShardThatCannotBeReadIsAFaultAndTheOthersAreStillChecked
   flip_bit(shard(2), 7);
   const std::vector<std::string> faults = verify(2);
   ASSERT_GE(faults.size(), 2u);
-  EXPECT_TRUE(contains(faults.front(), "shard-0.h5")) << faults.front();
+  EXPECT_TRUE(contains(faults.front(), "shard-00000.h5")) << faults.front();
   EXPECT_TRUE(contains(faults.front(), "cannot be read")) << faults.front();
-  EXPECT_TRUE(contains(faults.back(), "shard-2.h5: bytes 0 to")) << faults.back();
+  EXPECT_TRUE(contains(faults.back(), "shard-00002.h5: bytes 0 to")) << faults.back();
 }
 
 class EveryByteTest : public testing::TestWithParam<FrameEncoding> {};
@@ -169,10 +228,7 @@ TEST_P(EveryByteTest, AFlippedBitAnywhereInAShardIsReported) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Encodings, EveryByteTest,
-                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg),
-                         [](const auto& parameter) {
-                           return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
-                         });
+                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg), encoding_name);
 
 }  // namespace
 }  // namespace muster::datastore

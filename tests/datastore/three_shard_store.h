@@ -5,9 +5,11 @@
 
 namespace muster::datastore {
 
-inline IngestOptions three_shards(FrameEncoding encoding = FrameEncoding::kRaw) {
+// 8 frames to a shard: two of the tracklets above.
+inline IngestOptions eight_frames_a_shard(FrameEncoding encoding = FrameEncoding::kRaw) {
   IngestOptions options = small_options(encoding);
-  options.shard_bytes = 8 * (3 * 24 * 16 + 2 * 12 * 8);
+  const uint64_t raw = 3 * 24 * 16, flow = 2 * 12 * 8;
+  options.shard_bytes = 8 * ((encoding == FrameEncoding::kRaw ? raw : raw / 5) + flow);
   return options;
 }
 
@@ -15,7 +17,7 @@ class ThreeShardStoreTest : public testing::Test {
  protected:
   ThreeShardStoreTest() : dataset_(two_camera_dataset(3, 4)) {
     dataset_.give_joints();
-    build_store(dataset_, path(), three_shards());
+    build_store(dataset_, path(), eight_frames_a_shard());
   }
   std::filesystem::path path() const { return directory_ / "store"; }
   std::filesystem::path shard(int number) const {

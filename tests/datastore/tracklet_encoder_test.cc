@@ -45,14 +45,16 @@ TEST(EncodeTrackletTest, WholePixelFlowHasOnlyMultiplesOfAPixel) {
   const EncodedTracklet exact = encode_tracklet(dataset, 0, options, false);
   options.whole_pixel_flow = true;
   const EncodedTracklet whole = encode_tracklet(dataset, 0, options, false);
-  int between = 0;
+  int between = 0, moving = 0;
   for (size_t i = 0; i < whole.flow[2].size(); ++i) {
     // Counts of 0, 1, 2, 3 ... pixels.
     const int pixels = static_cast<int>(std::lround(whole.flow[2][i] * kFlowPixelsPerCount));
     EXPECT_EQ(whole.flow[2][i], std::lround(pixels / kFlowPixelsPerCount));
     between += exact.flow[2][i] != whole.flow[2][i] ? 1 : 0;
+    moving += whole.flow[2][i] != 0 ? 1 : 0;
   }
   EXPECT_GT(between, 0);
+  EXPECT_GT(moving, 0);
 }
 
 TEST(LookAtTrackletTest, TellsWhatReadingItWouldMeet) {

@@ -273,10 +273,10 @@ TEST_F(PridTest, FramesWithUnpaddedNumbersComeInTheOrderOfTheNumbers) {
 TEST_F(PridTest, MissingFramesInBetweenAreTold) {
   write_two_persons();
   fs::remove(person("cam_a", "person_0001") / "0002.png");
-  NotesOfOpening notes;
+  common::RecordingProgress notes;
   const auto dataset = open_prid2011(root(), {}, notes);
   EXPECT_EQ(dataset->tracklets()[0].frames, 2);
-  EXPECT_TRUE(contains(notes.all, "person_0001")) << notes.all;
+  EXPECT_TRUE(contains(notes.text(), "person_0001")) << notes.text();
 }
 
 TEST_F(PridTest, TheSameFrameNumberTwiceIsRefused) {
@@ -369,8 +369,8 @@ TEST_F(SduTest, FoldersThatTellNobodyAreNamedOrLeftOut) {
   const auto dataset = opened(open_sdu_vid, root(), OnError::kSkip);
   EXPECT_EQ(identities_and_cameras(*dataset), (std::vector<Key>{{1, 1}}));
   ASSERT_EQ(dataset->left_out().size(), 2u);
-  EXPECT_EQ(dataset->left_out()[0].name, (root() / "sequences/cam2/nobody").string());
-  EXPECT_EQ(dataset->left_out()[1].name, (root() / "sequences/elsewhere").string());
+  EXPECT_EQ(dataset->left_out()[0].name, "sequences/cam2/nobody");
+  EXPECT_EQ(dataset->left_out()[1].name, "sequences/elsewhere");
 }
 
 TEST(TrailingNumberTest, ReadsTheDigitsAtTheEnd) {

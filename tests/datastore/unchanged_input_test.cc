@@ -4,16 +4,13 @@
 
 #include "common/keyed_random.h"
 #include "common/sha256.h"
-#include "datastore/batch_plan.h"
 #include "datastore/clip_transform.h"
-#include "datastore/protocol.h"
-#include "tests/datastore/small_store.h"
+#include "tests/datastore/planned_store.h"
 
 namespace muster::datastore {
 namespace {
 
 TEST(UnchangedInputTest, BatchesOfTheIdentityBalancedSampler) {
-  const common::TestDirectory directory;
   FakeDataset dataset;
   for (int16_t camera = 1; camera <= 3; ++camera) {
     for (int32_t identity = 1; identity <= 7; ++identity) {
@@ -21,14 +18,10 @@ TEST(UnchangedInputTest, BatchesOfTheIdentityBalancedSampler) {
     }
   }
   dataset.add(1, 1, 5, 1);
-  IngestOptions ingest = small_options();
-  ingest.flow_height = ingest.flow_width = 0;
-  build_store(dataset, directory / "store", ingest);
-  const TrackletStore store(directory / "store");
+  const PlannedStore own(dataset);
   BatchOptions options;
   options.seed = 5, options.identities = 3, options.clips = 2, options.frames = 7;
-  const auto plan = create_batch_planner(
-      store, std::vector<int32_t>(store.tracklets().size(), kRoleTrain), ClipFormat{}, options);
+  const auto plan = own.planner(options);
   std::string hashes, keys;
   for (int64_t step = 1; step <= 50; ++step) {
     hashes += batch_hash(plan->batch(step));

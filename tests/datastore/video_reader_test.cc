@@ -47,8 +47,8 @@ class VideoReaderTest : public testing::Test {
   }
   std::unique_ptr<DatasetReader> opened(const std::string& below = "",
                                         OnError on_error = OnError::kFail) {
-    return open_video(below.empty() ? directory_ : directory_ / below, small_options(on_error),
-                      progress_);
+    return open_video(below.empty() ? directory_ : directory_ / below,
+                      small_video_options(on_error), progress_);
   }
   std::string refusal(const std::string& below = "") {
     return common::failure_text<common::InputError>([&] { opened(below); });
@@ -79,7 +79,7 @@ class VideoReaderTest : public testing::Test {
   }
 
   fs::path directory_;
-  RecordingProgress progress_;
+  common::RecordingProgress progress_;
 };
 
 TEST_F(VideoReaderTest, AMissingFileIsNamed) {

@@ -147,10 +147,7 @@ TEST_P(DamageTest, ZeroedPagesAreFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Encodings, DamageTest,
-                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg),
-                         [](const auto& parameter) {
-                           return parameter.param == FrameEncoding::kRaw ? "Raw" : "Jpeg";
-                         });
+                         testing::Values(FrameEncoding::kRaw, FrameEncoding::kJpeg), encoding_name);
 
 }  // namespace
 }  // namespace muster::datastore

@@ -1,7 +1,8 @@
 // Preloaded into a program, makes the nth system call that changes a disk its last one, or lets it
 // fail for want of room. Only calls on names or descriptors below MUSTER_FAULT_BELOW count.
 //   MUSTER_FAULT_CALL=n       counted from 1; 0 never
-//   MUSTER_FAULT_KIND=kill    SIGKILL before the call | after: SIGKILL after it | full: ENOSPC
+//   MUSTER_FAULT_KIND=kill    SIGKILL before the call | after: SIGKILL after it | stop: SIGSTOP
+//                             before it | full: ENOSPC
 //   MUSTER_FAULT_COUNT=file   gets the number of calls when the program ends
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -71,7 +72,7 @@ auto counted(bool counts, const Call& call) -> decltype(call()) {
   }
   if (number != chosen) return call();
   if (kind == "after") call();
-  ::kill(::getpid(), SIGKILL);
+  ::kill(::getpid(), kind == "stop" ? SIGSTOP : SIGKILL);
   return call();
 }
 

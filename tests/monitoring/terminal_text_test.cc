@@ -16,7 +16,7 @@ TEST(TerminalTextTest, CutsAtCharacters) {
 }
 
 TEST(TerminalTextTest, PrintsNoControlCharacters) {
-  EXPECT_EQ(printable("a\x1b[2J\n\x7f é"), "a?[2J?? é");
+  EXPECT_EQ(printable("a\x1b[2J\n\x7f é"), "a\\x1b[2J\\n\\x7f é");
 }
 
 TEST(TerminalTextTest, SaysDurationsInTheUnitThatMatters) {

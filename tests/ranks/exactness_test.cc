@@ -145,8 +145,8 @@ TEST(PlantedFaultTest, AGradientScaledByRanksIsDetected) {
 TEST(PlantedFaultTest, MeansOverUnequalSharesAreDetected) { expect_detected(Fault::kOwnCounts, 5); }
 
 TEST(PlantedFaultTest, MeansWithAnEmptyShareAreDetected) {
-  if (world().size() == 3) GTEST_SKIP() << "three clips are shared equally by three ranks";
-  expect_detected(Fault::kOwnCounts, 3);
+  // One clip less than ranks: somebody has none, whatever the number of ranks.
+  expect_detected(Fault::kOwnCounts, std::max(1, world().size() - 1));
 }
 
 TEST(PlantedFaultTest, AGatherWithoutGradientIsDetected) {

@@ -74,6 +74,29 @@ class BadInputTest(SmallStoreTest):
             picture.write_bytes(content)
             self.assertIn(str(picture), self.ingest_error(world))
 
+    def test_a_name_with_control_characters_stays_in_its_line(self):
+        world = self.world_copy()
+        last = sorted(world.glob("multi_shot/cam_b/person_0003/*.png"))[-1]
+        picture = last.rename(last.with_name("evil\n\x1b[2J\r_9999.png"))
+        picture.write_bytes(b"x")
+        written = f"{picture.parent}/evil\\n\\x1b[2J\\x0d_9999.png"
+        store = self.directory / "new-store"
+        error = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
+                       code=2).stderr
+        self.assertEqual(error.split("\n")[-2:],
+                         [f"muster: {written}: is not a readable picture; fetch the picture again",
+                          ""])
+        error = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
+                       "--on-error", "skip").stderr
+        self.assertIn("\nleft out multi_shot/cam_b/person_0003: evil\\n\\x1b[2J\\x0d_9999.png: "
+                      "is not a readable picture\n", error)
+        missing = self.directory / "no\nwhere"
+        for command in (["store", "info", missing],
+                        ["ingest", "--layout", "prid2011", "--store", store, "--input", missing]):
+            error = muster(*command, code=2).stderr
+            self.assertIn("/no\\nwhere", error)
+            self.assertEqual(error.count("\n"), 1, error)
+
     def test_skip_leaves_out_the_tracklet_and_says_so(self):
         world = self.world_copy()
         next(iter(sorted(world.glob("multi_shot/cam_b/person_0003/*.png")))).write_bytes(b"x")
@@ -116,6 +139,11 @@ class BadInputTest(SmallStoreTest):
         self.assertIn(f"{world}/", error)
         self.assertNotIn(".tmp.", error)
         self.assertIn("File too large; make room and run the same command again", error)
+        self.assertEqual(os.listdir(self.directory), [])
+        # Video encoders do not say that they could not write.
+        error = muster("synth", "--world", "video", "--out", world, "--identities", 2,
+                       "--frames", 20, code=1, preexec_fn=small_files_only).stderr
+        self.assertIn("make room and run the same command again", error)
         self.assertEqual(os.listdir(self.directory), [])
 
     def test_full_disk_while_training_leaves_no_finished_run(self):

@@ -8,22 +8,14 @@ from support import LONG, MUSTER, SOURCE
 
 
 class LearningTest(unittest.TestCase):
-    def measure(self, worlds, seeds):
-        done = subprocess.run([sys.executable, SOURCE / "benchmarks/worth_learning/measure.py", MUSTER,
+    def test_trained_beats_colours_and_the_untrained_network(self):
+        worlds, seeds = ("prid2011,ilids-vid", "1,2,3") if LONG else ("ilids-vid", "2")
+        done = subprocess.run([sys.executable, SOURCE / "tests/system/worth_learning.py", MUSTER,
                                "--worlds", worlds, "--seeds", seeds, "--json"],
                               capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return json.loads(done.stdout)
-
-    def test_trained_beats_stripes_and_the_untrained_network(self):
-        worlds, seeds = ("prid2011,ilids-vid", "1,2,3") if LONG else ("ilids-vid", "2")
-        for row in self.measure(worlds, seeds):
-            self.assertGreaterEqual(row["people"], 50, row)
-            self.assertLess(row["stripes"], 0.5, row)
-            self.assertLess(row["untrained"], 0.4, row)
-            self.assertGreaterEqual(row["trained"], 0.6, row)
-            self.assertGreaterEqual(row["trained"] - row["stripes"], 0.2, row)
-            self.assertGreaterEqual(row["trained"] - row["untrained"], 0.2, row)
+        # What has to hold stands in the script alone; it ends with 1 where it does not.
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        self.assertEqual(len(json.loads(done.stdout)), 6 if LONG else 1)
 
 
 if __name__ == "__main__":

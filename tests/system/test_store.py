@@ -1,4 +1,5 @@
 """Stores as other programs see them, and damage to them."""
+import hashlib
 import json
 import os
 import pathlib
@@ -10,6 +11,41 @@ import h5py
 import numpy
 
 from support import LONG, MUSTER, SmallStoreTest, muster, muster_json, progress_of
+
+
+def crc32c(content):
+    """Castagnoli's polynomial, a byte at a time."""
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def sealed(value):
+    """JSON that ends in a checksum of itself, as docs/formats/store.md says."""
+    body = json.dumps(value, indent=1).encode()[:-2]
+    return body + b',\n"checksum": "' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+
+
+def write_annotation(store, name, joints):
+    """Of a store with one shard; made from its page in docs/formats alone."""
+    record, = json.loads((store / "manifest.json").read_text())["shards"]
+    folder = store / "annotations" / name
+    folder.mkdir(parents=True)
+    with h5py.File(folder / record["file"], "w") as shard:
+        shard["frames/joints"] = joints.astype(numpy.float32)
+    content = (folder / record["file"]).read_bytes()
+    index = {"format_version": 1, "origin": "by h5py",
+             "shards": [{"file": record["file"], "annotates": record["uuid"],
+                         "bytes": len(content), "crc32c": crc32c(content),
+                         "frames": record["frames"]}]}
+    (folder / "annotation.json").write_bytes(sealed(index))
+    return folder
 
 
 class StoreTest(SmallStoreTest):
@@ -114,6 +150,80 @@ class StoreTest(SmallStoreTest):
         with h5py.File(self.shard(), "r") as old, h5py.File(again / "shard-00000.h5", "r") as new:
             for name in ("frames/jpeg", "frames/joints", "tracklets/identity", "tracklets/camera"):
                 numpy.testing.assert_array_equal(old[name][:], new[name][:])
+
+    def test_an_annotation_by_another_program_is_found_checked_and_exported(self):
+        plain, store, out = (self.directory / name for name in ("plain", "store", "out"))
+        shutil.copytree(self.world, plain)
+        shutil.rmtree(plain / "joints")
+        muster("ingest", "--layout", "prid2011", "--input", plain, "--store", store)
+        with h5py.File(self.shard(), "r") as shard:
+            joints = shard["frames/joints"][:]
+        folder = write_annotation(store, "pose", joints)
+        info = muster_json("store", "info", store)
+        self.assertFalse(info["joints"])
+        self.assertEqual(info["annotations"], [{"name": "pose", "origin": "by h5py", "fault": ""}])
+        self.assertIn("pose: joints, by h5py", muster("store", "info", store).stdout)
+        self.assertTrue(muster_json("store", "verify", store)["whole"])
+        told = muster_json("store", "export", store, "--out", out)
+        self.assertEqual(told["annotation"], "pose")
+        for table in self.world.glob("joints/**/*.csv"):
+            copy = out / table.relative_to(self.world)
+            numbers = [numpy.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 43), ndmin=2)
+                       for path in (table, copy)]
+            numpy.testing.assert_allclose(numbers[1], numbers[0], atol=1e-3)
+
+        file = folder / "shard-00000.h5"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 16]) + whole[-8:])
+        for command in (("verify", store), ("export", store, "--out", self.directory / "second")):
+            done = muster("store", *command, code=1 if command[0] == "verify" else 2)
+            self.assertIn(f"{file}: differs from what was written", done.stderr)
+        muster("ingest", "--layout", "prid2011", "--input", plain, "--store", store)
+        other = self.directory / "other"
+        muster("ingest", "--layout", "prid2011", "--input", plain, "--store", other, "--encoding",
+               "raw")
+        shutil.copytree(store / "annotations", other / "annotations")
+        self.assertIn("belongs to another store", muster("store", "info", other).stdout)
+        self.assertIn("belongs to another store", muster("store", "verify", other, code=1).stderr)
+
+    def test_an_experiment_reaches_what_the_loader_can_do(self):
+        whole = ("training.batch.sampler=TRACKLETS", "training.batch.frame_choice=ALL",
+                 "training.loss.video_triplet=off")
+        fixed = ("normalisation=FIXED", "mean=0.485,0.456,0.406", "deviation=0.229,0.224,0.225",
+                 "colour=RGB", "interpolation=BICUBIC", "resize_height=72", "range=UNIT")
+        spec = self.spec(self.SPEC.replace("batch { identities: 3 clips: 2 frames: 4 }", ""))
+        for number, settings in enumerate((
+                whole, [*whole, *(f"model.input.{setting}" for setting in fixed)],
+                ["training.batch.identities=3", "training.batch.frame_choice=RANDOM",
+                 "training.batch.short_tracklet=RANDOM_REPEATS", "data.occlusion.size=25"])):
+            run = self.directory / f"run-{number}"
+            muster("train", "--spec", spec, "--store", f"small={self.store}", "--run", run,
+                   *(word for setting in settings for word in ("--set", setting)))
+            muster("extract", "--run", run, "--store", f"small={self.store}", "--set",
+                   "extraction.frames=ALL_FRAMES", "--features", self.directory / f"{number}.h5")
+        for settings, told in ((["training.batch.identities=3", whole[1]],
+                                "training.batch.frame_choice: the 6 clips of a batch"),
+                               (["training.batch.frames=4", *whole], "training.batch.frames: has no"),
+                               (["data.joints=pose"], "data.joints: has no meaning")):
+            done = muster("train", "--spec", spec, "--store", f"small={self.store}", "--run",
+                          self.directory / "refused",
+                          *(word for setting in settings for word in ("--set", setting)), code=2)
+            self.assertIn(told, done.stderr)
+
+    def test_a_manifest_that_was_sealed_again_must_still_make_sense(self):
+        copy = self.directory / "copy"
+        shutil.copytree(self.store, copy)
+        manifest = json.loads((copy / "manifest.json").read_text())
+        del manifest["checksum"]
+        for change, told in ((lambda m: m.update(frames=m["frames"] + 1), "frames is"),
+                             (lambda m: m["shards"][0].update(file="../x.h5"), "shards[0].file is"),
+                             (lambda m: m.update(identities=1), "identities is 1")):
+            forged = json.loads(json.dumps(manifest))
+            change(forged)
+            (copy / "manifest.json").write_bytes(sealed(forged))
+            done = subprocess.run([MUSTER, "store", "verify", copy], capture_output=True, text=True)
+            self.assertIn(done.returncode, (1, 2))
+            self.assertIn(f"{copy}/manifest.json: {told}", done.stderr)
 
     def test_h5dump_reads_what_h5py_reads(self):
         with h5py.File(self.shard(), "r") as shard:

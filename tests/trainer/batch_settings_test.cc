@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "common/error.h"
 #include "tests/common/support.h"
 
@@ -61,6 +63,49 @@ TEST(BatchSettingsTest, FieldsOfAnotherSamplerAreRefused) {
   batch.clear_clips();
   batch.set_identities(4);
   EXPECT_TRUE(contains(refusal(experiment), "training.batch.identities")) << refusal(experiment);
+}
+
+TEST(BatchSettingsTest, EveryFrameChoiceAndShortTrackletArrivesAsItself) {
+  std::set<datastore::FrameChoice> choices;
+  for (int value = proto::FrameChoice_MIN; value <= proto::FrameChoice_MAX; ++value) {
+    proto::Experiment experiment;
+    experiment.mutable_training()->mutable_batch()->set_frame_choice(
+        static_cast<proto::FrameChoice>(value));
+    choices.insert(batch_options(experiment).frame_choice);
+  }
+  EXPECT_EQ(choices.size(), 6u);
+  std::set<datastore::ShortTracklet> rules;
+  for (int value = proto::ShortTracklet_MIN; value <= proto::ShortTracklet_MAX; ++value) {
+    proto::Experiment experiment;
+    experiment.mutable_training()->mutable_batch()->set_short_tracklet(
+        static_cast<proto::ShortTracklet>(value));
+    rules.insert(batch_options(experiment).short_tracklet);
+  }
+  EXPECT_EQ(rules.size(), 4u);
+}
+
+TEST(BatchSettingsTest, WholeTrackletsHaveNoLengthToChoose) {
+  proto::Experiment experiment;
+  proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
+  batch.set_frame_choice(proto::ALL);
+  EXPECT_EQ(batch_options(experiment).frame_choice, datastore::FrameChoice::kAll);
+  batch.set_frames(16);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.frames: has no meaning"));
+  batch.clear_frames();
+  batch.set_short_tracklet(proto::LEAVE_OUT);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.short_tracklet: has no meaning"));
+}
+
+TEST(BatchSettingsTest, AnAnnotationIsForNetworksThatLookAtJoints) {
+  proto::Data data;
+  datastore::ClipFormat format;
+  EXPECT_FALSE(joint_source(data, format).wanted);
+  data.set_joints("pose");
+  const std::string text = failure_text<InputError>([&] { joint_source(data, format); });
+  EXPECT_TRUE(contains(text, "data.joints")) << text;
+  format.joints = true;
+  EXPECT_TRUE(joint_source(data, format).wanted);
+  EXPECT_EQ(joint_source(data, format).annotation, "pose");
 }
 
 TEST(BatchSettingsTest, SizesOutOfRangeAreRefused) {

@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "common/error.h"
-#include "models/model_catalog.h"
 
 namespace muster::trainer {
 namespace {
@@ -95,27 +94,18 @@ TEST(ClipTensorsTest, AnEmptyShareHasNoLabels) {
   EXPECT_EQ(label_tensor(batch).sizes(), std::vector<int64_t>{0});
 }
 
-TEST(ClipTensorsTest, TheFormatIsWhatTheNetworkAsksFor) {
-  const datastore::ClipFormat format = clip_format({64, 48, 56, 40, true});
-  EXPECT_EQ(format.resize_height, 64);
-  EXPECT_EQ(format.resize_width, 48);
-  EXPECT_EQ(format.crop_height, 56);
-  EXPECT_EQ(format.crop_width, 40);
-  EXPECT_TRUE(format.flow);
-  EXPECT_FALSE(format.divide_by_root_of_deviation);
-  EXPECT_FALSE(format.vertical_flow_first);
-}
-
-TEST(ClipTensorsTest, QuirksOfANetworksSettingsReachTheFormat) {
-  for (const bool root : {false, true}) {
-    proto::Model settings;
-    settings.mutable_stsrn()->set_divide_by_root_of_deviation(root);
-    settings.mutable_stsrn()->set_vertical_flow_first(!root);
-    const auto model = models::model_entry(settings).create(settings, 0, 0);
-    const datastore::ClipFormat format = clip_format(model->input_format());
-    EXPECT_EQ(format.divide_by_root_of_deviation, root);
-    EXPECT_EQ(format.vertical_flow_first, !root);
+TEST(ClipTensorsTest, JointsKeepTheirPlaces) {
+  std::vector<datastore::Joint> joints;
+  for (int i = 0; i < 2 * 3 * datastore::kJointCount; ++i) {
+    const auto number = static_cast<float>(i);
+    joints.push_back({number, number + 0.25f, number + 0.5f});
   }
+  const at::Tensor tensor = joint_tensor(joints, 2, 3, at::kDouble);
+  ASSERT_EQ(tensor.sizes(), (std::vector<int64_t>{2, 3, 14, 3}));
+  EXPECT_EQ(tensor.scalar_type(), at::kDouble);
+  EXPECT_EQ(tensor[1][2][13][0].item<double>(), 83);
+  EXPECT_EQ(tensor[1][0][5][2].item<double>(), 47.5);
+  EXPECT_THROW(joint_tensor(joints, 2, 2, at::kDouble), common::RequirementError);
 }
 
 }  // namespace

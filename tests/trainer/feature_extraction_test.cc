@@ -148,6 +148,20 @@ TEST_F(FeatureExtractionTest, TheSettingsSayWhichFramesOfALongTrackletAreTaken) 
   }
 }
 
+TEST_F(FeatureExtractionTest, AllFramesAreAllWhateverTheMostIs) {
+  ExtractionRequest all = request(), one = request();
+  for (ExtractionRequest* either : {&all, &one}) either->extraction.set_max_frames(1);
+  all.extraction.set_frames(proto::ALL_FRAMES);
+  EXPECT_EQ(extracted(all).values, extracted(request()).values);  // at most 128 of 6
+  EXPECT_NE(extracted(all).values, extracted(one).values);
+}
+
+TEST_F(FeatureExtractionTest, InputSettingsOfTheTrainingHoldInTheTest) {
+  ExtractionRequest other = request();
+  other.run.experiment.mutable_model()->mutable_input()->set_colour(proto::BGR);
+  EXPECT_NE(extracted(other).values, extracted(request()).values);
+}
+
 TEST_F(FeatureExtractionTest, OccludedDataGivesOtherFeaturesTheSameEachTime) {
   ExtractionRequest polluted = request();
   polluted.run.experiment.mutable_data()->mutable_occlusion()->set_size(6);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
@@ -18,15 +19,6 @@ namespace {
 using common::contains;
 using common::failure_text;
 using common::InputError;
-
-// Remembers what it is told.
-class RecordingProgress : public common::SilentProgress {
- public:
-  void step(const common::StepReport& report) override { steps.push_back(report); }
-  void note(const std::string& text) override { notes.push_back(text); }
-  std::vector<common::StepReport> steps;
-  std::vector<std::string> notes;
-};
 
 class TrainingLoopTest : public testing::Test {
  protected:
@@ -53,7 +45,7 @@ class TrainingLoopTest : public testing::Test {
   static std::unique_ptr<common::TestDirectory> shared_;
   common::TestDirectory directory_;
   std::unique_ptr<Communicator> communicator_ = create_single_communicator();
-  RecordingProgress progress_;
+  common::RecordingProgress progress_;
 };
 
 std::unique_ptr<common::TestDirectory> TrainingLoopTest::shared_;
@@ -195,6 +187,38 @@ TEST_F(TrainingLoopTest, SettingsThatDoNotFitAreNamed) {
   experiment = tiny_experiment();
   experiment.clear_model();
   EXPECT_TRUE(contains(refusal(experiment), "model"));
+}
+
+TEST_F(TrainingLoopTest, WholeTrackletsTrainOneAtATime) {
+  proto::Experiment experiment = tiny_experiment();
+  proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
+  batch.clear_frames();
+  batch.set_frame_choice(proto::ALL);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.frame_choice: the 4 clips"));
+  batch.Clear();
+  batch.set_frame_choice(proto::ALL);
+  batch.set_sampler(proto::TRACKLETS);
+  experiment.mutable_training()->mutable_loss()->clear_video_triplet();
+  experiment.mutable_training()->set_steps(6);
+  train_into("whole", experiment);
+  std::set<int64_t> frames;
+  for (const common::StepReport& step : progress_.steps) frames.insert(step.frames);
+  EXPECT_GT(frames.size(), 1u);  // tracklets have 4 to 6
+  for (const int64_t number : frames) EXPECT_TRUE(number >= 4 && number <= 6) << number;
+}
+
+TEST_F(TrainingLoopTest, InputSettingsReachTheTraining) {
+  train_into("plain", tiny_experiment());
+  proto::Experiment experiment = tiny_experiment();
+  experiment.mutable_model()->mutable_input()->set_colour(proto::BGR);
+  train_into("bgr", experiment);
+  EXPECT_FALSE(same_weights(weights("plain"), weights("bgr")));
+}
+
+TEST_F(TrainingLoopTest, JointsThatTheNetworkDoesNotLookAtAreRefused) {
+  proto::Experiment experiment = tiny_experiment();
+  experiment.mutable_data()->set_joints("pose");
+  EXPECT_TRUE(contains(refusal(experiment), "data.joints"));
 }
 
 TEST_F(TrainingLoopTest, NoLossIsRefusedBeforeAnythingIsWritten) {

@@ -1,4 +1,4 @@
-#include "datastore/synthetic/street_scene.h"
+#include "datastore/synthetic/drawing/street_scene.h"
 
 #include <algorithm>
 #include <cmath>

@@ -5,7 +5,7 @@
 #include <opencv2/core.hpp>
 
 #include "datastore/image.h"
-#include "datastore/synthetic/appearance.h"
+#include "datastore/synthetic/drawing/appearance.h"
 
 namespace muster::datastore {
 

@@ -3,7 +3,7 @@
 
 #include <opencv2/core.hpp>
 
-#include "datastore/synthetic/figure_parts.h"
+#include "datastore/synthetic/drawing/figure_parts.h"
 
 namespace muster::datastore {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "datastore/synthetic/body_pose.h"
+#include "datastore/synthetic/drawing/body_pose.h"
 
 namespace muster::datastore {
 

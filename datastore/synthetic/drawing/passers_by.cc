@@ -1,4 +1,4 @@
-#include "datastore/synthetic/passers_by.h"
+#include "datastore/synthetic/drawing/passers_by.h"
 
 #include <cmath>
 #include <opencv2/imgproc.hpp>

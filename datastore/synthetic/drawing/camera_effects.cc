@@ -1,4 +1,4 @@
-#include "datastore/synthetic/camera_effects.h"
+#include "datastore/synthetic/drawing/camera_effects.h"
 
 #include <algorithm>
 #include <cmath>

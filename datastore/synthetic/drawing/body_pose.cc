@@ -1,4 +1,4 @@
-#include "datastore/synthetic/body_pose.h"
+#include "datastore/synthetic/drawing/body_pose.h"
 
 #include <algorithm>
 #include <cmath>

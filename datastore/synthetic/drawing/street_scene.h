@@ -4,7 +4,7 @@
 #include <opencv2/core.hpp>
 
 #include "common/keyed_random.h"
-#include "datastore/synthetic/appearance.h"
+#include "datastore/synthetic/drawing/appearance.h"
 #include "datastore/synthetic/world_traits.h"
 
 namespace muster::datastore {

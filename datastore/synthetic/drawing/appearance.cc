@@ -1,4 +1,4 @@
-#include "datastore/synthetic/appearance.h"
+#include "datastore/synthetic/drawing/appearance.h"
 
 #include <algorithm>
 #include <array>

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "datastore/synthetic/figure_painter.h"
+#include "datastore/synthetic/drawing/figure_painter.h"
 #include "datastore/synthetic/world_traits.h"
 
 namespace muster::datastore {

@@ -1,7 +1,7 @@
 // The colour of a point on a person's clothes, hair, skin or bag.
 #pragma once
 
-#include "datastore/synthetic/figure_parts.h"
+#include "datastore/synthetic/drawing/figure_parts.h"
 
 namespace muster::datastore {
 

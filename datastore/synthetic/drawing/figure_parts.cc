@@ -1,4 +1,4 @@
-#include "datastore/synthetic/figure_parts.h"
+#include "datastore/synthetic/drawing/figure_parts.h"
 
 #include <algorithm>
 #include <cmath>

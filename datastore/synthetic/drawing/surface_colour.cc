@@ -1,4 +1,4 @@
-#include "datastore/synthetic/surface_colour.h"
+#include "datastore/synthetic/drawing/surface_colour.h"
 
 #include <cmath>
 

@@ -1,9 +1,9 @@
-#include "datastore/synthetic/figure_painter.h"
+#include "datastore/synthetic/drawing/figure_painter.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "datastore/synthetic/surface_colour.h"
+#include "datastore/synthetic/drawing/surface_colour.h"
 
 namespace muster::datastore {
 namespace {

@@ -1,0 +1,25 @@
+// Puts joints beside a published store, for example those that a pose network found. A published
+// shard is never edited.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/progress_sink.h"
+#include "datastore/tracklet_store.h"
+
+namespace muster::datastore {
+
+// kJointCount joints of one frame, in pixels of the stored frame.
+using JointsOfFrame = std::function<std::vector<Joint>(const StoredTracklet&, int64_t frame)>;
+
+// Makes STORE/annotations/NAME (datastore/annotation.h): writes aside, then renames the whole
+// folder. `origin` is one sentence: who found them, with what. Throws InputError if the name is
+// empty, begins with a dot, has a slash or is taken; SystemError if the disk fails. One thread;
+// calls `joints_of` in the store's order.
+void write_joint_annotation(const TrackletStore& store, const std::string& name,
+                            const std::string& origin, const JointsOfFrame& joints_of,
+                            common::ProgressSink& progress);
+
+}  // namespace muster::datastore
