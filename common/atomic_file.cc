@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <vector>
+
+#include "common/host_name.h"
 
 namespace muster::common {
 namespace fs = std::filesystem;
@@ -45,16 +45,19 @@ std::string temporary_prefix(const fs::path& path) {
   return "." + path.filename().string() + ".tmp.";
 }
 
-std::string host_name() {
-  char host[256] = "host";
-  ::gethostname(host, sizeof(host) - 1);
-  return host;
-}
-
 bool untouched_for_an_hour(const fs::path& path) {
   std::error_code failure;
   const auto touched = fs::last_write_time(path, failure);
   return !failure && fs::file_time_type::clock::now() - touched > std::chrono::hours(1);
+}
+
+// Whether the writer of a temporary has died. `writer` is what follows the prefix in its name:
+// HOST.PROCESS.NUMBER. Of processes of other machines only the age of what they wrote is known.
+bool is_abandoned(const fs::path& temporary, const std::string& writer) {
+  const std::string here = host_name() + ".";
+  const long process = writer.rfind(here, 0) == 0 ? std::atol(writer.c_str() + here.size()) : 0;
+  if (process <= 0) return untouched_for_an_hour(temporary);
+  return ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
 }
 
 }  // namespace
@@ -66,17 +69,14 @@ fs::path temporary_name_beside(const fs::path& path) {
 }
 
 void remove_stale_temporaries(const fs::path& path) {
-  const std::string prefix = temporary_prefix(path), here = prefix + host_name() + ".";
-  std::error_code ignored;
+  const std::string prefix = temporary_prefix(path);
   std::vector<fs::path> stale;
-  for (const auto& entry : fs::directory_iterator(directory_of(path), ignored)) {
-    const std::string name = entry.path().filename().string();
+  std::error_code ignored;  // what cannot be listed is not removed
+  for (fs::directory_iterator entry(directory_of(path), ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
     if (name.rfind(prefix, 0) != 0) continue;
-    const bool ours = name.rfind(here, 0) == 0;
-    const long process = ours ? std::atol(name.c_str() + here.size()) : 0;
-    const bool writer_is_gone =
-        process > 0 && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
-    if (writer_is_gone || untouched_for_an_hour(entry.path())) stale.push_back(entry.path());
+    if (is_abandoned(entry->path(), name.substr(prefix.size()))) stale.push_back(entry->path());
   }
   for (const fs::path& remains : stale) fs::remove_all(remains, ignored);
 }
@@ -97,6 +97,12 @@ void sync_path(const fs::path& path) {
   if (::fsync(file.value) != 0) throw system_call_error(path.string(), "fsync", errno);
 }
 
+void make_directories(const fs::path& path) {
+  std::error_code failure;
+  fs::create_directories(path.empty() ? "." : path, failure);
+  if (failure) throw system_call_error(path.string(), "mkdir", failure.value());
+}
+
 void publish_file(const fs::path& temporary, const fs::path& path) {
   sync_path(temporary);
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
@@ -105,48 +111,71 @@ void publish_file(const fs::path& temporary, const fs::path& path) {
   sync_path(directory_of(path));
 }
 
-void write_file_atomically(const fs::path& path, std::string_view bytes) {
+void write_aside(const fs::path& path, const std::function<void(const fs::path&)>& write) {
   const fs::path temporary = temporary_name_beside(path);
+  std::error_code ignored;
   try {
-    {
-      Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
-      if (file.value < 0) throw system_call_error(path.string(), "create", errno);
-      write_all(file.value, bytes, path);
-    }
+    write(temporary);
     publish_file(temporary, path);
+  } catch (const SystemError& failure) {
+    fs::remove_all(temporary, ignored);
+    throw about_final_name(failure, path);
   } catch (...) {
-    ::unlink(temporary.c_str());
+    fs::remove_all(temporary, ignored);
     throw;
   }
 }
 
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  write_aside(path, [&](const fs::path& temporary) {
+    const Descriptor file{
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+    if (file.value < 0) throw system_call_error(path.string(), "create", errno);
+    write_all(file.value, bytes, path);
+  });
+}
+
 void require_file(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) {
-    const bool link = fs::is_symlink(path, ignored);
-    throw InputError(path.string(), link ? "is a link to nowhere" : "no such file");
-  }
-  if (fs::is_directory(path, ignored)) {
-    throw InputError(path.string(), "is a directory, not a file");
-  }
-  // A pipe would be waited for without end.
-  if (!fs::is_regular_file(path, ignored)) {
-    throw InputError(path.string(), "is a pipe or device, not a file");
+  std::error_code failure, ignored;
+  switch (fs::status(path, failure).type()) {
+    case fs::file_type::regular:
+      return;
+    case fs::file_type::not_found:
+      if (failure == std::errc::not_a_directory) {
+        throw InputError(path.string(), "no such file: a folder of its path is a file");
+      }
+      throw InputError(path.string(),
+                       fs::is_symlink(path, ignored) ? "is a link to nowhere" : "no such file");
+    case fs::file_type::directory:
+      throw InputError(path.string(), "is a directory, not a file");
+    case fs::file_type::none:
+      throw system_call_error(path.string(), "stat", failure.value());
+    default:  // would be waited for without end
+      throw InputError(path.string(), "is a pipe or device, not a file");
   }
 }
 
 std::string read_file(const fs::path& path) {
   require_file(path);
-  std::error_code ignored;
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream content;
-  content << in.rdbuf();
-  if (!in || in.bad()) {
-    if (in.eof() && fs::file_size(path, ignored) == 0) return "";
-    if (fs::file_size(path, ignored) == 0) return "";
-    throw SystemError(path.string(), "cannot be read");
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.value < 0) throw system_call_error(path.string(), "open", errno);
+  std::error_code unknown;
+  const uintmax_t size = fs::file_size(path, unknown);
+  constexpr size_t kLeastRoom = 4096;  // files of the system say that they have no size
+  std::string content;
+  size_t used = 0;
+  for (;;) {
+    if (used == content.size()) {
+      content.resize(used == 0 && !unknown ? static_cast<size_t>(size) + 1 : 2 * used + kLeastRoom);
+    }
+    const ssize_t got = ::read(file.value, content.data() + used, content.size() - used);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw system_call_error(path.string(), "read", errno);
+    if (got == 0) break;
+    used += static_cast<size_t>(got);
   }
-  return content.str();
+  content.resize(used);
+  return content;
 }
 
 void require_new_directory(const fs::path& path, const std::string& remedy) {

@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/text_format.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -40,6 +41,18 @@ bool equals_default(const Message& message, const FieldDescriptor* field) {
   return false;
 }
 
+bool is_empty(const Message& message) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  return fields.empty();
+}
+
+bool presence_counts(const FieldDescriptor& field) {
+  return field.containing_oneof() != nullptr ||
+         field.options().GetExtension(proto::presence_counts);
+}
+
+// Of fields that are no messages.
 using Ignored = std::function<bool(const FieldDescriptor&)>;
 
 void drop_defaults(Message& message, const Ignored& ignored) {
@@ -47,34 +60,42 @@ void drop_defaults(Message& message, const Ignored& ignored) {
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (ignored(*field)) {
-      reflection.ClearField(&message, field);
+    bool dropped = false;
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      dropped = ignored(*field) || (!field->is_repeated() && equals_default(message, field));
     } else if (field->is_repeated()) {
-      if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
       for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
         drop_defaults(*reflection.MutableRepeatedMessage(&message, field, i), ignored);
       }
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      drop_defaults(*reflection.MutableMessage(&message, field), ignored);
-    } else if (equals_default(message, field)) {
-      reflection.ClearField(&message, field);
+    } else {
+      Message& group = *reflection.MutableMessage(&message, field);
+      drop_defaults(group, ignored);
+      dropped = is_empty(group) && !presence_counts(*field);
     }
+    if (dropped) reflection.ClearField(&message, field);
   }
 }
 
-}  // namespace
-
-std::string canonical_text(const Message& message) {
-  return canonical_text(message, [](const FieldDescriptor&) { return false; });
-}
-
-std::string canonical_text(const Message& message, const Ignored& ignored) {
+std::string text_without(const Message& message, const Ignored& ignored) {
   const std::unique_ptr<Message> copy(message.New());
   copy->CopyFrom(message);
   drop_defaults(*copy, ignored);
   std::string text;
   google::protobuf::TextFormat::PrintToString(*copy, &text);
   return text;
+}
+
+}  // namespace
+
+std::string canonical_text(const Message& message) {
+  return text_without(message, [](const FieldDescriptor&) { return false; });
+}
+
+std::string settings_of(const Message& message, const std::set<proto::Stage>& stages) {
+  return text_without(message, [&](const FieldDescriptor& field) {
+    return !field.options().HasExtension(proto::stage) ||
+           stages.count(field.options().GetExtension(proto::stage)) == 0;
+  });
 }
 
 }  // namespace muster::common

@@ -3,18 +3,20 @@
 
 #include <google/protobuf/message.h>
 
-#include <functional>
+#include <set>
 #include <string>
+
+#include "proto/stage.pb.h"
 
 namespace muster::common {
 
-// Protobuf text format. Fields that are set to their default are left out; so is what then is
-// empty, except a message's mere presence, which can mean something ("loss { identity {} }").
+// Protobuf text format. Fields that are set to their default are left out; so is a group that then
+// is empty, unless it is a member of a oneof, an item of a list, or says by being there that
+// something is on ((presence_counts) in proto/stage.proto).
 std::string canonical_text(const google::protobuf::Message& message);
 
-// The same without the fields that `ignored` says true of.
-std::string canonical_text(
-    const google::protobuf::Message& message,
-    const std::function<bool(const google::protobuf::FieldDescriptor&)>& ignored);
+// The same of the settings of these stages alone: equal texts, equal results of the stages.
+std::string settings_of(const google::protobuf::Message& message,
+                        const std::set<proto::Stage>& stages);
 
 }  // namespace muster::common

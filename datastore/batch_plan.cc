@@ -26,9 +26,10 @@ std::unique_ptr<BatchPlanner> create_sampler(Identities identities, const ClipDr
       return create_pair_sampler(std::move(identities), drawer);
     case Sampler::kTriplets:
       return create_triplet_sampler(std::move(identities), drawer);
-    default:
-      return create_identity_sampler(std::move(identities), drawer);
+    case Sampler::kIdentities:
+      break;
   }
+  return create_identity_sampler(std::move(identities), drawer);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <map>
 #include <numeric>
 
+#include "common/error.h"
 #include "datastore/protocol.h"
 
 namespace muster::datastore {
@@ -58,16 +59,25 @@ ClipRequest ClipDrawer::draw(int32_t tracklet, int32_t label, int64_t step, uint
   return clip;
 }
 
-std::vector<int32_t> EpochOrder::part(uint64_t epoch, size_t first, size_t count) const {
+ClipRequest ClipDrawer::draw(int32_t tracklet, int32_t label, int64_t step, uint64_t index) const {
+  KeyedRandom fresh = stream(step, index);
+  return draw(tracklet, label, step, index, fresh);
+}
+
+std::vector<int32_t> EpochOrder::slice(uint64_t number, size_t size) const {
+  MUSTER_REQUIRE(size, >, 0u);
+  MUSTER_REQUIRE(size, <=, items_);
+  const uint64_t slices = items_ / size;
+  const uint64_t epoch = number / slices;
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (epoch != epoch_ || order_.empty()) {
+  if (epoch != epoch_) {
     order_.resize(items_);
     std::iota(order_.begin(), order_.end(), 0);
     KeyedRandom(combined_key({seed_, purpose_, epoch})).shuffle(order_);
     epoch_ = epoch;
   }
-  const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(first);
-  return {begin, begin + static_cast<std::ptrdiff_t>(count)};
+  const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(number % slices * size);
+  return {begin, begin + static_cast<std::ptrdiff_t>(size)};
 }
 
 const std::vector<int32_t>& random_camera(const TrainingIdentity& identity, KeyedRandom& random) {

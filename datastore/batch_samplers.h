@@ -44,6 +44,8 @@ class ClipDrawer {
   common::KeyedRandom stream(int64_t step, uint64_t index) const;
   ClipRequest draw(int32_t tracklet, int32_t label, int64_t step, uint64_t index,
                    common::KeyedRandom& stream) const;
+  // The same from a fresh stream.
+  ClipRequest draw(int32_t tracklet, int32_t label, int64_t step, uint64_t index) const;
 
  private:
   const TrackletStore* store_;
@@ -51,15 +53,16 @@ class ClipDrawer {
   BatchOptions options_;
 };
 
-// The shuffled order of `items` things in each epoch. Remembers the last epoch, so that a run of
-// steps shuffles once; any epoch may be asked for at any time. Any thread.
+// Slices of a shuffled order of `items` things. An epoch has as many whole slices as fit, none of
+// its things comes twice, and what is left over sits it out; the next epoch is shuffled anew.
+// Remembers the last epoch, so that a run of steps shuffles once; any slice may be asked for at any
+// time. Any thread.
 class EpochOrder {
  public:
   EpochOrder(uint64_t seed, DrawPurpose purpose, size_t items)
       : seed_(seed), purpose_(purpose), items_(items) {}
-  size_t items() const { return items_; }
-  // Places [first, first + count) of that epoch's order.
-  std::vector<int32_t> part(uint64_t epoch, size_t first, size_t count) const;
+  // Slice `number`, from 0 over all epochs, of those of `size` things. Requires 0 < size <= items.
+  std::vector<int32_t> slice(uint64_t number, size_t size) const;
 
  private:
   const uint64_t seed_;

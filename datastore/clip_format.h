@@ -10,6 +10,12 @@
 
 namespace muster::datastore {
 
+// A window of the resized frames, mirrored or not.
+struct ClipWindow {
+  int32_t crop_y = 0, crop_x = 0;  // top left corner, pixels
+  bool flip = false;               // mirror left and right
+};
+
 // Every number that chance decided for one clip; the same for all its frames but for the boxes.
 struct ClipTransform {
   int32_t crop_y = 0, crop_x = 0;  // top left corner of the window in the resized frame, pixels
@@ -17,6 +23,7 @@ struct ClipTransform {
   // One per frame, blackened in the stored frame before anything else; or none. Flow, which was
   // computed from the whole frames, and joints know nothing of it.
   std::vector<PixelBox> boxes = {};
+  ClipWindow window() const { return {crop_y, crop_x, flip}; }
 };
 
 enum class Interpolation {

@@ -10,6 +10,19 @@
 
 namespace muster::datastore {
 
+void require_readable(const TrackletStore& store, const ClipFormat& format) {
+  const FrameGeometry& geometry = store.manifest().geometry;
+  if (format.flow && geometry.flow_height == 0) {
+    throw common::InputError(store.directory().string(),
+                             "has no optical flow, the network needs it",
+                             "ingest it with --flow lucas-kanade");
+  }
+  if (format.joints && !store.has_joints()) {
+    throw common::InputError(store.directory().string(), "has no joints, the network needs them",
+                             "ingest a dataset that has them, or annotate the store");
+  }
+}
+
 StoredClip read_clip(const TrackletStore& store, const StoredTracklet& tracklet,
                      const std::vector<int32_t>& frames, bool with_flow, bool with_joints) {
   const FrameGeometry& geometry = store.manifest().geometry;
@@ -170,16 +183,7 @@ ClipLoader::ClipLoader(const TrackletStore& store, const BatchPlanner& planner,
     : state_(std::make_unique<State>(store, planner, format, options)) {
   MUSTER_REQUIRE(options.threads, >, 0);
   MUSTER_REQUIRE(options.prefetch_batches, >, 0);
-  const FrameGeometry& geometry = store.manifest().geometry;
-  if (format.flow && geometry.flow_height == 0) {
-    throw common::InputError(store.directory().string(),
-                             "has no optical flow, the network needs it",
-                             "ingest it with --flow lucas-kanade");
-  }
-  if (format.joints && !store.has_joints()) {
-    throw common::InputError(store.directory().string(), "has no joints, the network needs them",
-                             "ingest a dataset that has them, or annotate the store");
-  }
+  require_readable(store, format);
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);
     state_->open_slots();

@@ -38,6 +38,9 @@ struct LoadedBatch {
   ClipView clip(int64_t number) const;
 };
 
+// Throws InputError naming the store if it has no flow or joints and the format wants them.
+void require_readable(const TrackletStore& store, const ClipFormat& format);
+
 // Reads the frames of one clip from the store.
 StoredClip read_clip(const TrackletStore& store, const StoredTracklet& tracklet,
                      const std::vector<int32_t>& frames, bool with_flow, bool with_joints = false);
@@ -46,7 +49,7 @@ StoredClip read_clip(const TrackletStore& store, const StoredTracklet& tracklet,
 // loader. The content of a batch depends neither on threads nor on prefetch.
 class ClipLoader {
  public:
-  // Throws InputError if the store has no flow or joints and the format wants them.
+  // Throws as require_readable.
   ClipLoader(const TrackletStore& store, const BatchPlanner& planner, const ClipFormat& format,
              const LoaderOptions& options);
   ~ClipLoader();

@@ -42,12 +42,12 @@ void standardise(float* plane, size_t count, bool divide_by_root) {
 
 // The frame with its box blackened and at the resized size. May share the clip's memory.
 cv::Mat resized_frame(const ClipView& clip, int frame, const ClipFormat& format,
-                      const ClipTransform& transform) {
+                      const std::vector<PixelBox>& boxes) {
   const size_t bytes = static_cast<size_t>(clip.height) * clip.width * 3;
   cv::Mat picture(clip.height, clip.width, CV_8UC3,
                   const_cast<uint8_t*>(clip.rgb + static_cast<size_t>(frame) * bytes));
-  if (!transform.boxes.empty()) {
-    const PixelBox& box = transform.boxes[static_cast<size_t>(frame)];
+  if (!boxes.empty()) {
+    const PixelBox& box = boxes[static_cast<size_t>(frame)];
     MUSTER_REQUIRE(box.y + box.height, <=, clip.height);
     MUSTER_REQUIRE(box.x + box.width, <=, clip.width);
     picture = picture.clone();
@@ -113,13 +113,13 @@ void normalise(const ClipFormat& format, size_t channel, float* plane, size_t co
 }
 
 // Cuts the window out of one plane; `sign` is -1 for mirrored horizontal flow.
-void copy_window(const float* plane, const ClipFormat& format, const ClipTransform& transform,
-                 float sign, float* output) {
+void copy_window(const float* plane, const ClipFormat& format, const ClipWindow& window, float sign,
+                 float* output) {
   for (int y = 0; y < format.crop_height; ++y) {
     const float* row =
-        plane + static_cast<size_t>(y + transform.crop_y) * format.resize_width + transform.crop_x;
+        plane + static_cast<size_t>(y + window.crop_y) * format.resize_width + window.crop_x;
     for (int x = 0; x < format.crop_width; ++x) {
-      *output++ = sign * row[transform.flip ? format.crop_width - 1 - x : x];
+      *output++ = sign * row[window.flip ? format.crop_width - 1 - x : x];
     }
   }
 }
@@ -131,15 +131,39 @@ void subtract_mean(float* values, size_t count) {
   for (size_t i = 0; i < count; ++i) values[i] -= mean;
 }
 
-void require_fitting(const ClipView& clip, const ClipFormat& format,
-                     const ClipTransform& transform) {
-  MUSTER_REQUIRE(transform.crop_y, >=, 0);
-  MUSTER_REQUIRE(transform.crop_x, >=, 0);
-  MUSTER_REQUIRE(transform.crop_y + format.crop_height, <=, format.resize_height);
-  MUSTER_REQUIRE(transform.crop_x + format.crop_width, <=, format.resize_width);
-  if (!transform.boxes.empty()) {
-    MUSTER_REQUIRE(transform.boxes.size(), ==, static_cast<size_t>(clip.frames));
+void require_fitting(const ClipFormat& format, const ClipWindow& window) {
+  MUSTER_REQUIRE(window.crop_y, >=, 0);
+  MUSTER_REQUIRE(window.crop_x, >=, 0);
+  MUSTER_REQUIRE(window.crop_y + format.crop_height, <=, format.resize_height);
+  MUSTER_REQUIRE(window.crop_x + format.crop_width, <=, format.resize_width);
+}
+
+// [channels, resize_height, resize_width] of one frame: all that no window changes.
+void fill_planes(const ClipView& clip, int frame, const ClipFormat& format,
+                 const std::vector<PixelBox>& boxes, std::vector<float>& planes) {
+  const size_t plane = static_cast<size_t>(format.resize_height) * format.resize_width;
+  const auto channels = static_cast<size_t>(format.channels());
+  planes.resize(channels * plane);
+  fill_colour_planes(resized_frame(clip, frame, format, boxes), format, planes.data());
+  if (format.flow) fill_flow_planes(clip, frame, format, planes.data() + 3 * plane);
+  for (size_t channel = 0; channel < channels; ++channel) {
+    normalise(format, channel, planes.data() + channel * plane, plane);
   }
+}
+
+// [channels, crop_height, crop_width] of one frame from its planes.
+void cut_window(const std::vector<float>& planes, const ClipFormat& format,
+                const ClipWindow& window, float* values) {
+  const size_t plane = static_cast<size_t>(format.resize_height) * format.resize_width;
+  const size_t pixels = static_cast<size_t>(format.crop_height) * format.crop_width;
+  const auto channels = static_cast<size_t>(format.channels());
+  const size_t horizontal_flow = format.vertical_flow_first ? 4 : 3;
+  for (size_t channel = 0; channel < channels; ++channel) {
+    const bool mirrored_flow = window.flip && channel == horizontal_flow;
+    copy_window(planes.data() + channel * plane, format, window, mirrored_flow ? -1.0f : 1.0f,
+                values + channel * pixels);
+  }
+  if (format.subtract_window_mean) subtract_mean(values, channels * pixels);
 }
 
 }  // namespace
@@ -159,27 +183,26 @@ ClipView StoredClip::view() const {
   return result;
 }
 
+void cut_windows(const ClipView& clip, const ClipFormat& format, const std::vector<PixelBox>& boxes,
+                 const std::vector<ClipWindow>& windows, float* values) {
+  for (const ClipWindow& window : windows) require_fitting(format, window);
+  const auto frames = static_cast<size_t>(clip.frames);
+  if (!boxes.empty()) MUSTER_REQUIRE(boxes.size(), ==, frames);
+  if (format.flow) MUSTER_REQUIRE(clip.flow != nullptr, ==, true);
+  const size_t frame_values =
+      static_cast<size_t>(format.channels()) * format.crop_height * format.crop_width;
+  std::vector<float> planes;
+  for (size_t frame = 0; frame < frames; ++frame) {
+    fill_planes(clip, static_cast<int>(frame), format, boxes, planes);
+    for (size_t i = 0; i < windows.size(); ++i) {
+      cut_window(planes, format, windows[i], values + (i * frames + frame) * frame_values);
+    }
+  }
+}
+
 void apply_clip_transform(const ClipView& clip, const ClipFormat& format,
                           const ClipTransform& transform, float* values) {
-  require_fitting(clip, format, transform);
-  if (format.flow) MUSTER_REQUIRE(clip.flow != nullptr, ==, true);
-  const size_t plane = static_cast<size_t>(format.resize_height) * format.resize_width;
-  const size_t window = static_cast<size_t>(format.crop_height) * format.crop_width;
-  const auto channels = static_cast<size_t>(format.channels());
-  const size_t horizontal_flow = format.vertical_flow_first ? 4 : 3;
-  std::vector<float> planes(channels * plane);
-  for (int frame = 0; frame < clip.frames; ++frame) {
-    fill_colour_planes(resized_frame(clip, frame, format, transform), format, planes.data());
-    if (format.flow) fill_flow_planes(clip, frame, format, planes.data() + 3 * plane);
-    float* frame_values = values + static_cast<size_t>(frame) * channels * window;
-    for (size_t channel = 0; channel < channels; ++channel) {
-      normalise(format, channel, planes.data() + channel * plane, plane);
-      const bool mirrored_flow = transform.flip && channel == horizontal_flow;
-      copy_window(planes.data() + channel * plane, format, transform, mirrored_flow ? -1.0f : 1.0f,
-                  frame_values + channel * window);
-    }
-    if (format.subtract_window_mean) subtract_mean(frame_values, channels * window);
-  }
+  cut_windows(clip, format, transform.boxes, {transform.window()}, values);
 }
 
 int mirrored_joint(int joint) {
@@ -189,7 +212,7 @@ int mirrored_joint(int joint) {
 
 void apply_joint_transform(const ClipView& clip, const ClipFormat& format,
                            const ClipTransform& transform, Joint* joints) {
-  require_fitting(clip, format, transform);
+  require_fitting(format, transform.window());
   MUSTER_REQUIRE(clip.joints != nullptr, ==, true);
   // Whole numbers are centres of pixels.
   const auto resized = [](float place, int from, int to) {

@@ -36,6 +36,11 @@ struct StoredClip {
 void apply_clip_transform(const ClipView& clip, const ClipFormat& format,
                           const ClipTransform& transform, float* values);
 
+// The same for several windows of one clip, [windows, frames, channels, crop_height, crop_width]:
+// what the windows share is done once. `boxes` as in ClipTransform.
+void cut_windows(const ClipView& clip, const ClipFormat& format, const std::vector<PixelBox>& boxes,
+                 const std::vector<ClipWindow>& windows, float* values);
+
 // Writes [frames, kJointCount]: joints in pixels of the window. A flip mirrors them and swaps left
 // and right ones. A joint outside the window keeps its place and gets confidence 0. Requires
 // joints. Any thread.

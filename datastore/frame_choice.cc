@@ -19,22 +19,25 @@ std::vector<int32_t> run_of(int first, int count) {
 
 std::vector<int32_t> frames_of_short_tracklet(ShortTracklet rule, int length, int frames,
                                               KeyedRandom& random) {
-  if (rule == ShortTracklet::kLeaveOut) return {};
   std::vector<int32_t> chosen = run_of(0, length);
-  if (rule == ShortTracklet::kShorterClip) return chosen;
-  for (int i = length; i < frames; ++i) {
-    switch (rule) {
-      case ShortTracklet::kStartOver:
-        chosen.push_back(i % length);
-        break;
-      case ShortTracklet::kRepeatLast:
-        chosen.push_back(length - 1);
-        break;
-      default:
+  switch (rule) {
+    case ShortTracklet::kLeaveOut:
+      return {};
+    case ShortTracklet::kShorterClip:
+      break;
+    case ShortTracklet::kStartOver:
+      for (int i = length; i < frames; ++i) chosen.push_back(i % length);
+      break;
+    case ShortTracklet::kRepeatLast:
+      chosen.resize(static_cast<size_t>(frames), length - 1);
+      break;
+    case ShortTracklet::kRandomRepeats:
+      for (int i = length; i < frames; ++i) {
         chosen.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(length))));
-    }
+      }
+      std::sort(chosen.begin(), chosen.end());
+      break;
   }
-  if (rule == ShortTracklet::kRandomRepeats) std::sort(chosen.begin(), chosen.end());
   return chosen;
 }
 
@@ -77,9 +80,12 @@ std::vector<int32_t> choose_frames(FrameChoice choice, ShortTracklet short_track
       return evenly_spaced_frames(length, frames);
     case FrameChoice::kLast:
       return run_of(length - frames, frames);
-    default:
-      return run_of(start, frames);
+    case FrameChoice::kConsecutive:
+    case FrameChoice::kFirst:
+    case FrameChoice::kAll:
+      break;
   }
+  return run_of(start, frames);
 }
 
 }  // namespace muster::datastore

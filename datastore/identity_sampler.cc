@@ -29,13 +29,9 @@ class IdentitySampler : public BatchPlanner {
   }
   std::vector<ClipRequest> batch(int64_t step) const override {
     const BatchOptions& options = drawer_.options();
-    const auto index = static_cast<uint64_t>(step - 1);
-    const auto identities = static_cast<size_t>(options.identities);
-    const uint64_t batches_per_epoch = identities_.size() / identities;
-    const std::vector<int32_t> chosen =
-        order_.part(index / batches_per_epoch, index % batches_per_epoch * identities, identities);
     std::vector<ClipRequest> clips;
-    for (const int32_t label : chosen) {
+    for (const int32_t label :
+         order_.slice(static_cast<uint64_t>(step - 1), static_cast<size_t>(options.identities))) {
       for (int slot = 0; slot < options.clips; ++slot) {
         clips.push_back(draw_clip(label, slot, step, static_cast<uint64_t>(clips.size())));
       }

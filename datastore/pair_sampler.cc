@@ -30,9 +30,7 @@ class PairSampler : public BatchPlanner {
     for (uint64_t i = 0; i < size; ++i) {
       const uint64_t pair = static_cast<uint64_t>(step - 1) * size + i;
       for (const Choice& choice : pair % 2 == 0 ? negative(pair) : positive(pair)) {
-        const uint64_t clip = clips.size();
-        KeyedRandom stream = drawer_.stream(step, clip);
-        clips.push_back(drawer_.draw(choice.row, choice.label, step, clip, stream));
+        clips.push_back(drawer_.draw(choice.row, choice.label, step, clips.size()));
       }
     }
     return clips;
@@ -55,8 +53,7 @@ class PairSampler : public BatchPlanner {
     return KeyedRandom(common::combined_key({drawer_.options().seed, kPairChoice, pair}));
   }
   std::vector<Choice> positive(uint64_t pair) const {
-    const uint64_t number = pair / 2;
-    const int32_t place = order_.part(number / matched_.size(), number % matched_.size(), 1)[0];
+    const int32_t place = order_.slice(pair / 2, 1)[0];
     const int32_t label = matched_[static_cast<size_t>(place)];
     const auto& cameras = identities_[static_cast<size_t>(label)].tracklets_by_camera;
     KeyedRandom random = stream_of(pair);

@@ -25,15 +25,10 @@ class TrackletSampler : public BatchPlanner {
   int64_t clips_per_batch() const override { return drawer_.options().size; }
   std::vector<ClipRequest> batch(int64_t step) const override {
     const auto size = static_cast<size_t>(drawer_.options().size);
-    const auto index = static_cast<uint64_t>(step - 1);
-    const uint64_t batches_per_epoch = tracklets_.size() / size;
     std::vector<ClipRequest> clips;
-    for (const int32_t place :
-         order_.part(index / batches_per_epoch, index % batches_per_epoch * size, size)) {
+    for (const int32_t place : order_.slice(static_cast<uint64_t>(step - 1), size)) {
       const auto [row, label] = tracklets_[static_cast<size_t>(place)];
-      const uint64_t clip = clips.size();
-      common::KeyedRandom stream = drawer_.stream(step, clip);
-      clips.push_back(drawer_.draw(row, label, step, clip, stream));
+      clips.push_back(drawer_.draw(row, label, step, clips.size()));
     }
     return clips;
   }

@@ -28,16 +28,13 @@ class TripletSampler : public BatchPlanner {
     for (uint64_t i = 0; i < size; ++i) {
       const uint64_t triplet = static_cast<uint64_t>(step - 1) * size + i;
       KeyedRandom random(common::combined_key({drawer_.options().seed, kTripletChoice, triplet}));
-      const int32_t anchor =
-          order_.part(triplet / identities_.size(), triplet % identities_.size(), 1)[0];
+      const int32_t anchor = order_.slice(triplet, 1)[0];
       auto other = static_cast<int32_t>(random.below(identities_.size() - 1));
       if (other >= anchor) ++other;
       for (const int32_t label : {anchor, anchor, other}) {
         const std::vector<int32_t>& rows =
             random_camera(identities_[static_cast<size_t>(label)], random);
-        const uint64_t clip = clips.size();
-        KeyedRandom stream = drawer_.stream(step, clip);
-        clips.push_back(drawer_.draw(random_tracklet(rows, random), label, step, clip, stream));
+        clips.push_back(drawer_.draw(random_tracklet(rows, random), label, step, clips.size()));
       }
     }
     return clips;

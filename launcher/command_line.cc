@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "launcher/nearest_name.h"
+#include "launcher/terminal.h"
 
 namespace muster::launcher {
 namespace po = boost::program_options;
@@ -131,6 +132,12 @@ long long CommandLine::integer(const std::string& name, long long low, long long
                                       std::to_string(low) + " to " + std::to_string(high));
   }
   return number;
+}
+
+int CommandLine::threads(const std::string& name) const {
+  constexpr int kMostThreads = 1024;
+  const auto wanted = static_cast<int>(integer(name, 0, kMostThreads));
+  return wanted == 0 ? usable_cores() : wanted;
 }
 
 CommandLine::Size CommandLine::size(const std::string& name) const {

@@ -34,6 +34,8 @@ class CommandLine {
   std::vector<std::string> texts(const std::string& name) const;
   // Throws InputError unless the value is a whole number in [low, high].
   long long integer(const std::string& name, long long low, long long high) const;
+  // A number of threads from 0 to 1024; 0 stands for all cores this process may use.
+  int threads(const std::string& name) const;
   // "HxW" in pixels, each 1 to 8192.
   struct Size {
     int height, width;

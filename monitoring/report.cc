@@ -66,9 +66,7 @@ void write_report(const proto::ReportInput& input, const fs::path& directory) {
   const std::pair<const char*, std::string> files[] = {{"report.html", report_html(input)},
                                                        {"report.md", report_markdown(input)},
                                                        {"report.csv", report_csv(input)}};
-  std::error_code failure;
-  fs::create_directories(directory, failure);
-  if (failure) throw common::system_call_error(directory.string(), "create", failure.value());
+  common::make_directories(directory);
   for (const auto& [name, text] : files) common::write_file_atomically(directory / name, text);
 }
 

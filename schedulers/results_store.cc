@@ -16,9 +16,7 @@ void write_result(const fs::path& file, const proto::ReportCell& cell) {
   options.preserve_proto_field_names = true;
   std::string text;
   MUSTER_REQUIRE(google::protobuf::util::MessageToJsonString(cell, &text, options).ok(), ==, true);
-  std::error_code failure;
-  fs::create_directories(file.has_parent_path() ? file.parent_path() : ".", failure);
-  if (failure) throw common::system_call_error(file.string(), "create", failure.value());
+  common::make_directories(file.parent_path());
   common::write_file_atomically(file, text);
 }
 

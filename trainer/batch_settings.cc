@@ -24,9 +24,10 @@ datastore::Sampler sampler_of(const proto::Batch& batch) {
       return datastore::Sampler::kPairs;
     case proto::TRIPLETS:
       return datastore::Sampler::kTriplets;
-    default:
-      return datastore::Sampler::kIdentities;
+    case proto::IDENTITIES:
+      break;
   }
+  return datastore::Sampler::kIdentities;
 }
 
 datastore::FrameChoice frame_choice_of(const proto::Batch& batch) {
@@ -41,9 +42,10 @@ datastore::FrameChoice frame_choice_of(const proto::Batch& batch) {
       return datastore::FrameChoice::kLast;
     case proto::ALL:
       return datastore::FrameChoice::kAll;
-    default:
-      return datastore::FrameChoice::kConsecutive;
+    case proto::CONSECUTIVE:
+      break;
   }
+  return datastore::FrameChoice::kConsecutive;
 }
 
 datastore::ShortTracklet short_tracklet_of(const proto::Batch& batch) {
@@ -54,9 +56,10 @@ datastore::ShortTracklet short_tracklet_of(const proto::Batch& batch) {
       return datastore::ShortTracklet::kRandomRepeats;
     case proto::LEAVE_OUT:
       return datastore::ShortTracklet::kLeaveOut;
-    default:
-      return datastore::ShortTracklet::kStartOver;
+    case proto::START_OVER:
+      break;
   }
+  return datastore::ShortTracklet::kStartOver;
 }
 
 // What the sampler does not look at must not be set: it would change a run's name and nothing else.

@@ -10,10 +10,10 @@ models::ModelInput model_input(const std::vector<float>& values, int64_t clips, 
                                const datastore::ClipFormat& format, at::ScalarType type) {
   const std::vector<int64_t> shape = {clips, frames, format.channels(), format.crop_height,
                                       format.crop_width};
-  at::Tensor all = at::empty(shape, at::TensorOptions(at::kFloat));
-  MUSTER_REQUIRE(all.numel(), ==, static_cast<int64_t>(values.size()));
-  std::copy(values.begin(), values.end(), all.data_ptr<float>());
-  all = all.to(type);
+  MUSTER_REQUIRE(clips * frames * format.channels() * format.crop_height * format.crop_width, ==,
+                 static_cast<int64_t>(values.size()));
+  const at::Tensor all =
+      at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat).to(type);
   models::ModelInput input;
   input.clips = all.narrow(2, 0, 3);
   if (format.flow) input.flow = all.narrow(2, 3, 2);

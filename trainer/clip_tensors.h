@@ -7,7 +7,8 @@
 namespace muster::trainer {
 
 // Clips [clips, frames, channels, height, width] as the loader laid them out; splits colour from
-// flow. The values are copied.
+// flow. With kFloat the tensors are views of `values`, which must stay as they are until backward
+// is done; networks only read them.
 models::ModelInput model_input(const std::vector<float>& values, int64_t clips, int64_t frames,
                                const datastore::ClipFormat& format, at::ScalarType type);
 

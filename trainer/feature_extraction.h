@@ -22,9 +22,10 @@ struct ExtractionRequest {
   int threads = 1;       // tracklets in work at a time
 };
 
-// Rows in the store's order: every tracklet with one of the wanted roles. Each tracklet passes
-// through the network whole (its first max_frames frames) once per variant (crop x flip). Throws
-// InputError if nothing is wanted or the weights do not fit.
+// Rows in the store's order: every tracklet with one of the wanted roles. The frames that the
+// settings choose of a tracklet, max_frames of them or all of a shorter one, pass through the
+// network as one clip, once per variant (crop x flip). Throws InputError if nothing is wanted, the
+// weights do not fit, a setting is out of range or the store has no flow that the network needs.
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
 
 }  // namespace muster::trainer

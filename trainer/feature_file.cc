@@ -1,7 +1,5 @@
 #include "trainer/feature_file.h"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -18,9 +16,8 @@ namespace {
 
 constexpr int64_t kFeatureFormatVersion = 1;
 
-template <typename T>
-void write_column(const Hdf5Handle& file, const std::string& name, const std::vector<T>& values,
-                  const std::string& path) {
+void write_column(const Hdf5Handle& file, const std::string& name,
+                  const std::vector<int32_t>& values, const std::string& path) {
   const Hdf5Handle dataset = create_dataset(file, name, H5T_STD_I32LE, {values.size()});
   write_rows(dataset, H5T_NATIVE_INT32, 0, values.size(), values.data(), path);
 }
@@ -87,17 +84,7 @@ void write_feature_file(const fs::path& path, const FeatureTable& table) {
   MUSTER_REQUIRE(static_cast<int64_t>(table.identity.size()), ==, table.rows);
   MUSTER_REQUIRE(static_cast<int64_t>(table.camera.size()), ==, table.rows);
   MUSTER_REQUIRE(static_cast<int64_t>(table.role.size()), ==, table.rows);
-  const fs::path temporary = common::temporary_name_beside(path);
-  try {
-    write_content(temporary, table);
-    common::publish_file(temporary, path);
-  } catch (const common::SystemError& failure) {
-    ::unlink(temporary.c_str());
-    throw common::about_final_name(failure, path);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  common::write_aside(path, [&](const fs::path& file) { write_content(file, table); });
 }
 
 void require_replaceable_feature_file(const fs::path& path) {

@@ -1,7 +1,6 @@
 #include "trainer/run_directory.h"
 
 #include <google/protobuf/text_format.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
@@ -9,7 +8,7 @@
 #include "common/atomic_file.h"
 #include "common/canonical_message.h"
 #include "common/error.h"
-#include "common/sha256.h"
+#include "common/host_name.h"
 #include "common/version.h"
 #include "models/safetensors.h"
 
@@ -23,15 +22,13 @@ namespace {
 constexpr char kResultName[] = "result.json";
 
 json provenance(const TrainingFacts& facts) {
-  char host[256] = "unknown";
-  ::gethostname(host, sizeof(host) - 1);
   return {{"train_store", facts.train_store},
           {"store_directory", facts.store_directory},
           {"store_manifest_sha256", facts.store_hash},
           {"synthetic", facts.synthetic},
           {"identities", facts.identities},
           {"ranks", facts.ranks},
-          {"machine", host},
+          {"machine", common::host_name()},
           {"version", common::version()},
           {"commit", common::commit()}};
 }
@@ -88,19 +85,21 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
                      "choose another --run");
   }
   remove_remains(path, experiment.training().steps());
-  std::error_code failure;
-  if (fs::exists(path / "spec.textproto", failure)) {
+  std::error_code ignored;
+  if (fs::exists(path / "spec.textproto", ignored)) {
     set_aside(path);
   } else if (!holds_only_empty_folders(path)) {
     common::require_new_directory(path, "choose another --run");
   }
-  fs::create_directories(path / "checkpoints", failure);
-  if (failure) throw common::system_call_error(path.string(), "create", failure.value());
+  common::make_directories(path / "checkpoints");
   common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
   common::write_file_atomically(
       path / "provenance.json",
       provenance(facts).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
   progress_.open(path / "progress.jsonl");
+  if (!progress_) {
+    throw common::system_call_error((path / "progress.jsonl").string(), "create", errno);
+  }
 }
 
 void RunDirectory::append_progress(const common::StepReport& report,
@@ -129,23 +128,13 @@ void RunDirectory::append_progress(const common::StepReport& report,
 
 void RunDirectory::write_checkpoint(int64_t step, const models::NamedTensors& parameters) {
   const fs::path target = path_ / "checkpoints" / checkpoint_name(step);
-  const fs::path temporary = common::temporary_name_beside(target);
-  std::error_code failure;
-  fs::create_directory(temporary, failure);
-  if (failure) throw common::system_call_error(target.string(), "create", failure.value());
-  try {
-    models::write_safetensors(temporary / "model.safetensors", parameters,
+  common::write_aside(target, [&](const fs::path& folder) {
+    common::make_directories(folder);
+    models::write_safetensors(folder / "model.safetensors", parameters,
                               {{"format", "pt"}, {"producer", "muster"}});
     const json state = {{"step", step}, {"identities", facts_.identities}};
-    common::write_file_atomically(temporary / "state.json", state.dump(1) + "\n");
-    common::publish_file(temporary, target);
-  } catch (const common::SystemError& problem) {
-    fs::remove_all(temporary, failure);
-    throw common::about_final_name(problem, target);
-  } catch (...) {
-    fs::remove_all(temporary, failure);
-    throw;
-  }
+    common::write_file_atomically(folder / "state.json", state.dump(1) + "\n");
+  });
 }
 
 void RunDirectory::write_result(const common::StepReport& last, double seconds) {
@@ -190,6 +179,10 @@ FinishedRun read_finished_run(const fs::path& path) {
     throw InputError(spec.string(), "cannot be parsed");
   }
   return run;
+}
+
+bool is_own_store(const FinishedRun& run, const std::string& name, const std::string& hash) {
+  return name == run.facts.train_store || hash == run.facts.store_hash;
 }
 
 }  // namespace muster::trainer

@@ -57,5 +57,7 @@ struct FinishedRun {
 bool is_finished_run(const std::filesystem::path& path);
 // Throws InputError naming the directory if there is no finished run in it.
 FinishedRun read_finished_run(const std::filesystem::path& path);
+// Whether a store is the training's own, by its name or the hash of its manifest.
+bool is_own_store(const FinishedRun& run, const std::string& name, const std::string& hash);
 
 }  // namespace muster::trainer

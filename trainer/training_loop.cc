@@ -11,7 +11,6 @@
 #include "datastore/clip_loader.h"
 #include "datastore/protocol.h"
 #include "models/model_catalog.h"
-#include "proto/stage.pb.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/input_recipe.h"
@@ -70,7 +69,7 @@ class Trainer {
                            experiment_.training().seed())),
         type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
     require_loss(experiment_.training().loss());
-    require_flow();
+    datastore::require_readable(store_, format_);
     model_->to(type_);
     parameters_ = model_->parameters();
     update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
@@ -102,13 +101,6 @@ class Trainer {
   }
 
  private:
-  void require_flow() const {
-    if (!format_.flow || store_.manifest().geometry.flow_height > 0) return;
-    throw common::InputError(store_.directory().string(),
-                             "has no optical flow, the network needs it",
-                             "ingest it with --flow lucas-kanade");
-  }
-
   void note_repacked_shards() {
     const int repacked = store_.repacked_shards();
     if (repacked == 0) return;
@@ -210,35 +202,42 @@ class Trainer {
   std::optional<RunDirectory> record_;  // on rank 0
 };
 
-}  // namespace
-
-namespace {
-
-// What decides the weights: nothing of where and how fast.
-std::string deciding_settings(const proto::Experiment& experiment) {
-  return common::canonical_text(experiment, [](const google::protobuf::FieldDescriptor& field) {
-    return field.options().HasExtension(proto::stage) &&
-           field.options().GetExtension(proto::stage) == proto::EXECUTION;
-  });
+// What decides the weights.
+std::string training_settings(const proto::Experiment& experiment) {
+  return common::settings_of(experiment, {proto::TRAIN});
 }
 
 // Asking twice does nothing: a finished run of the same settings on the same data is left alone.
-bool already_trained(const TrainingRequest& request) {
-  if (!is_finished_run(request.run_directory)) return false;
-  const FinishedRun run = read_finished_run(request.run_directory);
-  return deciding_settings(run.experiment) == deciding_settings(request.experiment) &&
+bool already_trained(const TrainingRequest& request, const FinishedRun& run) {
+  return training_settings(run.experiment) == training_settings(request.experiment) &&
          run.facts.store_hash == datastore::manifest_hash(request.store_directory);
+}
+
+// The run keeps the settings that it was made with.
+std::string hint_of_later_settings(const proto::Experiment& kept, const proto::Experiment& asked) {
+  const auto text = [](const google::protobuf::Message& group) {
+    return common::canonical_text(group);
+  };
+  if (text(kept.extraction()) == text(asked.extraction()) &&
+      text(kept.scoring()) == text(asked.scoring())) {
+    return "";
+  }
+  return "; it keeps its settings of extraction and scoring, extract --set and score --metric "
+         "choose others";
 }
 
 }  // namespace
 
 void train(const TrainingRequest& request, Communicator& communicator,
            common::ProgressSink& progress) {
-  const bool done = already_trained(request);
+  std::optional<FinishedRun> finished;
+  if (is_finished_run(request.run_directory)) finished = read_finished_run(request.run_directory);
+  const bool done = finished && already_trained(request, *finished);
   communicator.barrier();  // before rank 0 may change the directory
   if (done) {
     progress.note(request.run_directory.string() +
-                  ": already trained with these settings and data");
+                  ": already trained with these settings and data" +
+                  hint_of_later_settings(finished->experiment, request.experiment));
     return;
   }
   Trainer(request, communicator, progress).run(request.run_directory);

@@ -21,7 +21,7 @@ struct TrainingRequest {
 
 // Collective. The sequence of global batches, the first weights and all chance are functions of the
 // settings alone, so any number of ranks trains the same network up to rounding. A finished run of
-// the same settings and data in run_directory is left as it is, whatever its EXECUTION settings.
+// the same TRAIN settings and data in run_directory is left as it is, whatever its other settings.
 // Throws InputError for settings and data that do not fit (the same on every rank), SystemError for
 // faults of disk or peers.
 void train(const TrainingRequest& request, Communicator& communicator,

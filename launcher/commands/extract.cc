@@ -65,10 +65,9 @@ std::string protocol_of(const CommandLine& line, const trainer::ExtractionReques
     return line.text("protocol");
   }
   datastore::read_manifest(request.store_directory);  // a store at all?
-  const trainer::FinishedRun& run = request.run;
-  const bool own_store = request.store_name == run.facts.train_store ||
-                         datastore::manifest_hash(request.store_directory) == run.facts.store_hash;
-  return own_store ? run.experiment.data().protocol() : "";
+  const std::string hash = datastore::manifest_hash(request.store_directory);
+  const bool own_store = trainer::is_own_store(request.run, request.store_name, hash);
+  return own_store ? request.run.experiment.data().protocol() : "";
 }
 
 }  // namespace
@@ -108,8 +107,7 @@ int run_extract(const std::vector<std::string>& arguments) {
   request.roles = roles_from(line.text("role"));
   const std::string target = line.path("features");
   trainer::require_replaceable_feature_file(target);
-  const auto threads = static_cast<int>(line.integer("threads", 0, 1024));
-  request.threads = threads == 0 ? usable_cores() : threads;
+  request.threads = line.threads("threads");
   at::set_num_threads(1);  // the threads work on whole tracklets
   const auto progress = terminal_progress();
   const trainer::FeatureTable table = trainer::extract_features(request, *progress);

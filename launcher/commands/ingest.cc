@@ -56,8 +56,7 @@ datastore::IngestOptions ingest_options(const CommandLine& line,
     options.flow_height = options.flow_width = 0;
   }
   options.whole_pixel_flow = line.has("whole-pixel-flow");
-  options.jobs = static_cast<int>(line.integer("jobs", 0, 1024));
-  if (options.jobs == 0) options.jobs = usable_cores();
+  options.jobs = line.threads("jobs");
   options.shard_bytes = static_cast<uint64_t>(line.integer("shard-mib", 1, 1 << 20)) << 20;
   options.on_error =
       choice<OnError>(line, "on-error", {{"fail", OnError::kFail}, {"skip", OnError::kSkip}});

@@ -26,11 +26,7 @@ int run_monitor(const std::vector<std::string>& arguments) {
   const int64_t port = line.integer("port", 1, 65535);
   const auto interval_seconds = static_cast<int>(line.integer("interval-seconds", 1, 3600));
   const fs::path directory = fs::absolute(line.text("workspace")) / "monitoring";
-  std::error_code failure;
-  fs::create_directories(directory / "targets", failure);
-  if (failure) {
-    throw common::SystemError(directory.string(), "cannot be created: " + failure.message());
-  }
+  common::make_directories(directory / "targets");
   const std::string configuration =
       monitoring::prometheus_configuration(directory / "targets", interval_seconds);
   if (line.has("print")) {

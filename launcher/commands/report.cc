@@ -50,28 +50,24 @@ bool contains(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Settings that decide results: nothing of where and how fast.
-std::string deciding_settings(proto::Experiment experiment, const std::string& train) {
-  experiment.clear_name();
-  experiment.mutable_data()->clear_test();
+// What decides a result but its place in the table: row, column, and one of the splits that a cell
+// is the mean of.
+std::string deciding_settings(proto::Experiment experiment) {
   experiment.mutable_data()->clear_train();
-  experiment.mutable_data()->add_train(train);
-  experiment.mutable_training()->clear_loader_threads();
-  experiment.mutable_training()->clear_prefetch_batches();
-  experiment.mutable_scoring();  // its mere presence decides nothing
-  return common::canonical_text(experiment);
+  experiment.mutable_data()->clear_test();
+  experiment.mutable_data()->clear_split();
+  return common::settings_of(experiment, {proto::TRAIN, proto::EXTRACT, proto::SCORE});
 }
 
-// Whether a result belongs in the experiment's table. One that was trained with other settings is
+// Whether a result belongs in the experiment's table. One that was made with other settings is
 // told.
 bool belongs(const proto::ReportCell& cell, const proto::Experiment& experiment) {
   const proto::Data& data = experiment.data();
   if (!contains(data.train(), cell.train()) || !contains(data.test(), cell.test())) return false;
-  proto::Experiment trained;
-  const bool known =
-      cell.has_settings() &&
-      google::protobuf::TextFormat::ParseFromString(cell.settings(), &trained) &&
-      deciding_settings(trained, cell.train()) == deciding_settings(experiment, cell.train());
+  proto::Experiment measured;
+  const bool known = cell.has_settings() &&
+                     google::protobuf::TextFormat::ParseFromString(cell.settings(), &measured) &&
+                     deciding_settings(measured) == deciding_settings(experiment);
   if (!known) {
     std::cerr << "left out: the result of " << cell.train() << " on " << cell.test()
               << " was made with other settings than the experiment's\n";

@@ -1,14 +1,17 @@
-#include <unistd.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
 
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/canonical_message.h"
 #include "common/error.h"
-#include "common/version.h"
+#include "common/host_name.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
+#include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
 #include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
@@ -38,11 +41,13 @@ std::string fact(const trainer::FeatureTable& table, const std::string& name) {
 
 struct NamedRules {
   std::string protocol = "roles of the file";
+  std::string another_reading_of;  // the protocol whose roles it scores too; or empty
   datastore::ScoringRules rules;
 };
 
 NamedRules rules_named(const std::string& protocol) {
-  return {protocol, datastore::find_protocol(protocol).rules};
+  const datastore::Protocol& found = datastore::find_protocol(protocol);
+  return {protocol, found.scores_features_of, found.rules};
 }
 
 // Of the protocol that gave the rows their roles, unless the user names one: the same, or one that
@@ -69,12 +74,13 @@ std::string average_precision_name(const datastore::ScoringRules& rules) {
                                                                             : "rectangle";
 }
 
+using Run = std::optional<trainer::FinishedRun>;  // that --run names
+
 // --metric, or the experiment's: of the run, or as extract noted it in the file.
-proto::Metric metric_of(const CommandLine& line, const trainer::FeatureTable& table) {
+proto::Metric metric_of(const CommandLine& line, const Run& run,
+                        const trainer::FeatureTable& table) {
   if (line.has("metric")) return metric_named(line.text("metric"), "--metric");
-  if (line.has("run")) {
-    return trainer::read_finished_run(line.text("run")).experiment.scoring().metric();
-  }
+  if (run) return run->experiment.scoring().metric();
   const std::string recorded = fact(table, "metric");
   return recorded.empty() ? proto::EUCLIDEAN : metric_named(recorded, table.name);
 }
@@ -104,8 +110,41 @@ nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
           {"metric", trainer::metric_name(metric)}};
 }
 
+// Swallows what protobuf would print.
+class Silence : public google::protobuf::io::ErrorCollector {
+  void AddError(int, int, const std::string&) override {}
+};
+
+// The experiment that these numbers are of: the run's, with what extract and score were told. A
+// protocol named for another store than the training's is no setting of an experiment; the
+// provenance tells it.
+proto::Experiment measured_experiment(const trainer::FinishedRun& run,
+                                      const trainer::FeatureTable& queries, const NamedRules& named,
+                                      proto::Metric metric) {
+  proto::Experiment experiment = run.experiment;
+  experiment.mutable_scoring()->set_metric(metric);
+  const auto extraction = queries.facts.find("extraction");
+  if (extraction != queries.facts.end()) {
+    Silence silence;
+    google::protobuf::TextFormat::Parser parser;
+    parser.RecordErrorsTo(&silence);
+    if (!parser.ParseFromString(extraction->second, experiment.mutable_extraction())) {
+      throw InputError(queries.name, "fact 'extraction' holds no settings of extraction");
+    }
+  }
+  const std::string asked = fact(queries, "training_protocol");
+  if (!asked.empty() && asked != named.protocol) {
+    // Trained under one protocol and tested under another is what no experiment asks for, unless
+    // both train the same persons.
+    experiment.mutable_data()->set_protocol(asked == named.another_reading_of
+                                                ? named.protocol
+                                                : asked + ", tested under " + named.protocol);
+  }
+  return experiment;
+}
+
 proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gallery_size,
-                              const trainer::FeatureTable& queries, const CommandLine& line,
+                              const trainer::FeatureTable& queries, const Run& run,
                               const NamedRules& named, proto::Metric metric) {
   proto::ReportCell cell;
   cell.set_train(fact(queries, "train_store"));
@@ -118,23 +157,19 @@ proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gall
   cell.set_gallery(gallery_size);
   cell.set_synthetic(fact(queries, "train_synthetic") == "true" ||
                      fact(queries, "test_synthetic") == "true");
-  char host[256] = "unknown";
-  ::gethostname(host, sizeof(host) - 1);
   auto facts = queries.facts;
-  facts["machine"] = host;
+  facts["machine"] = common::host_name();
   facts["protocol"] = named.protocol;
   facts["average_precision"] = average_precision_name(named.rules);
   facts["metric"] = trainer::metric_name(metric);
-  if (line.has("run")) {
-    trainer::FinishedRun run = trainer::read_finished_run(line.text("run"));
-    if (run.experiment.scoring().metric() != metric) {
-      run.experiment.mutable_scoring()->set_metric(metric);
-    }
-    cell.set_settings(common::canonical_text(run.experiment));
-    facts["ranks"] = std::to_string(run.facts.ranks);
-    facts["steps"] = std::to_string(run.step);
+  if (run) {
+    cell.set_settings(common::canonical_text(run->experiment));
+    facts.erase("extraction");  // among the settings
+    facts["ranks"] = std::to_string(run->facts.ranks);
+    facts["steps"] = std::to_string(run->step);
   }
   for (const auto& [name, value] : facts) {
+    if (value.empty()) continue;
     proto::ReportFact* entry = cell.add_provenance();
     entry->set_name(name);
     entry->set_value(value);
@@ -160,11 +195,16 @@ int run_score(const std::vector<std::string>& arguments) {
   if (line.has("metric")) metric_named(line.text("metric"), "--metric");
   if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
   const trainer::FeatureTable queries = trainer::read_feature_file(line.text("features"));
-  const trainer::FeatureTable gallery =
-      line.has("gallery-features") ? trainer::read_feature_file(line.text("gallery-features"))
-                                   : queries;
+  std::optional<trainer::FeatureTable> other_gallery;
+  if (line.has("gallery-features")) {
+    other_gallery = trainer::read_feature_file(line.text("gallery-features"));
+  }
+  const trainer::FeatureTable& gallery = other_gallery ? *other_gallery : queries;
+  Run run;
+  if (line.has("run")) run = trainer::read_finished_run(line.text("run"));
   const NamedRules named = rules_of(line, queries);
-  const proto::Metric metric = metric_of(line, queries);
+  const proto::Metric metric = metric_of(line, run, queries);
+  if (run) run->experiment = measured_experiment(*run, queries, named, metric);
   split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
@@ -172,10 +212,10 @@ int run_score(const std::vector<std::string>& arguments) {
       trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress);
   if (line.has("result")) {
     schedulers::write_result(line.path("result"),
-                             report_cell(result, gallery_size, queries, line, named, metric));
+                             report_cell(result, gallery_size, queries, run, named, metric));
   }
   if (line.has("json")) {
-    std::cout << as_json(result, gallery_size, named, metric) << "\n";
+    std::cout << json_line(as_json(result, gallery_size, named, metric));
     return 0;
   }
   std::printf(

@@ -49,57 +49,72 @@ json annotations_as_json(const std::vector<datastore::AnnotationSummary>& summar
   return all;
 }
 
-int print_info(const std::string& store, bool as_json) {
-  const datastore::Manifest m = datastore::read_manifest(store);
-  const std::vector<std::string> repacked = repacked_shards(store, m);
-  const std::vector<datastore::AnnotationSummary> annotations =
-      datastore::annotation_summaries(store, m.shards);
-  const bool jpeg = m.geometry.encoding == datastore::FrameEncoding::kJpeg;
+// What a manifest says, and what is found beside it.
+struct StoreFacts {
+  std::string store;
+  datastore::Manifest manifest;
+  std::vector<std::string> repacked;
+  std::vector<datastore::AnnotationSummary> annotations;
   uint64_t bytes = 0;
-  for (const auto& shard : m.shards) bytes += shard.bytes;
-  if (as_json) {
-    std::cout << json_line(json{{"store", store},
-                                {"layout", m.facts.layout},
-                                {"origin", m.facts.origin},
-                                {"synthetic", m.facts.synthetic},
-                                {"tracklets", m.tracklets},
-                                {"identities", m.identities},
-                                {"cameras", m.cameras},
-                                {"frames", m.frames},
-                                {"frame_height", m.geometry.height},
-                                {"frame_width", m.geometry.width},
-                                {"encoding", jpeg ? "jpeg" : "raw"},
-                                {"flow_height", m.geometry.flow_height},
-                                {"flow_width", m.geometry.flow_width},
-                                {"whole_pixel_flow", m.whole_pixel_flow},
-                                {"joints", m.geometry.has_joints},
-                                {"annotations", annotations_as_json(annotations)},
-                                {"splits", m.facts.test_identities.size()},
-                                {"left_out", left_out_as_json(m)},
-                                {"shards", m.shards.size()},
-                                {"repacked_shards", repacked},
-                                {"bytes", bytes},
-                                {"manifest_sha256", datastore::manifest_hash(store)}});
-    return 0;
-  }
+  const char* encoding = "raw";
+};
+
+StoreFacts facts_of(const std::string& store) {
+  StoreFacts facts{store, datastore::read_manifest(store), {}, {}};
+  facts.repacked = repacked_shards(store, facts.manifest);
+  facts.annotations = datastore::annotation_summaries(store, facts.manifest.shards);
+  for (const auto& shard : facts.manifest.shards) facts.bytes += shard.bytes;
+  const bool jpeg = facts.manifest.geometry.encoding == datastore::FrameEncoding::kJpeg;
+  if (jpeg) facts.encoding = "jpeg";
+  return facts;
+}
+
+void print_as_json(const StoreFacts& facts) {
+  const datastore::Manifest& m = facts.manifest;
+  std::cout << json_line(json{{"store", facts.store},
+                              {"layout", m.facts.layout},
+                              {"origin", m.facts.origin},
+                              {"synthetic", m.facts.synthetic},
+                              {"tracklets", m.tracklets},
+                              {"identities", m.identities},
+                              {"cameras", m.cameras},
+                              {"frames", m.frames},
+                              {"frame_height", m.geometry.height},
+                              {"frame_width", m.geometry.width},
+                              {"encoding", facts.encoding},
+                              {"flow_height", m.geometry.flow_height},
+                              {"flow_width", m.geometry.flow_width},
+                              {"whole_pixel_flow", m.whole_pixel_flow},
+                              {"joints", m.geometry.has_joints},
+                              {"annotations", annotations_as_json(facts.annotations)},
+                              {"splits", m.facts.test_identities.size()},
+                              {"left_out", left_out_as_json(m)},
+                              {"shards", m.shards.size()},
+                              {"repacked_shards", facts.repacked},
+                              {"bytes", facts.bytes},
+                              {"manifest_sha256", datastore::manifest_hash(facts.store)}});
+}
+
+void print_for_people(const StoreFacts& facts) {
+  const datastore::Manifest& m = facts.manifest;
   const auto row = [](const std::string& name, const std::string& value) {
     std::cout << "  " << name << std::string(12 - name.size(), ' ') << value << "\n";
   };
   const auto size = [](int height, int width) {
     return std::to_string(height) + "x" + std::to_string(width);
   };
-  std::cout << store << "\n";
+  std::cout << facts.store << "\n";
   row("origin", m.facts.origin);
   row("layout", m.facts.layout + (m.facts.synthetic ? " (synthetic, not filmed)" : ""));
   row("tracklets", std::to_string(m.tracklets) + " of " + std::to_string(m.identities) +
                        " identities under " + std::to_string(m.cameras) + " cameras");
   row("frames", std::to_string(m.frames) + " of " + size(m.geometry.height, m.geometry.width) +
-                    (jpeg ? ", jpeg" : ", raw"));
+                    ", " + facts.encoding);
   row("flow", m.geometry.flow_height == 0 ? "none"
                                           : size(m.geometry.flow_height, m.geometry.flow_width) +
                                                 (m.whole_pixel_flow ? ", in whole pixels" : ""));
   row("joints", m.geometry.has_joints ? "yes" : "none");
-  for (const datastore::AnnotationSummary& annotation : annotations) {
+  for (const datastore::AnnotationSummary& annotation : facts.annotations) {
     row("annotation", annotation.fault.empty() ? annotation.name + ": joints, " + annotation.origin
                                                : "cannot be used: " + annotation.fault);
   }
@@ -109,8 +124,18 @@ int print_info(const std::string& store, bool as_json) {
   if (!m.left_out.empty()) {
     row("left out", std::to_string(m.left_out.size()) + ", with reasons in manifest.json");
   }
-  row("shards", std::to_string(m.shards.size()) + ", " + std::to_string(bytes / 1000000) + " MB");
-  for (const std::string& file : repacked) row("repacked", file + ", which is read slower");
+  row("shards",
+      std::to_string(m.shards.size()) + ", " + std::to_string(facts.bytes / 1000000) + " MB");
+  for (const std::string& file : facts.repacked) row("repacked", file + ", which is read slower");
+}
+
+int print_info(const std::string& store, bool as_json) {
+  const StoreFacts facts = facts_of(store);
+  if (as_json) {
+    print_as_json(facts);
+  } else {
+    print_for_people(facts);
+  }
   return 0;
 }
 

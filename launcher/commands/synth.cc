@@ -34,8 +34,7 @@ int run_synth(const std::vector<std::string>& arguments) {
   options.identities = static_cast<int>(line.integer("identities", 0, 9999));
   options.frames = static_cast<int>(line.integer("frames", 0, 500));
   options.seed = static_cast<uint64_t>(line.integer("seed", 0, 1LL << 62));
-  options.jobs = static_cast<int>(line.integer("jobs", 0, 1024));
-  if (options.jobs == 0) options.jobs = usable_cores();
+  options.jobs = line.threads("jobs");
   const auto progress = terminal_progress();
   datastore::render_synthetic_world(options, *progress);
   if (line.has("json")) {

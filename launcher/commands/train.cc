@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "common/canonical_message.h"
+#include "common/atomic_file.h"
 #include "common/error.h"
-#include "common/sha256.h"
+#include "common/host_name.h"
 #include "common/version.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
@@ -55,8 +55,6 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
 
 monitoring::RunIdentity run_identity(const trainer::TrainingRequest& request,
                                      const trainer::Communicator& communicator) {
-  char host[256] = "unknown";
-  ::gethostname(host, sizeof(host) - 1);
   monitoring::RunIdentity identity;
   identity.run = std::filesystem::absolute(request.run_directory).lexically_normal().filename();
   identity.model = models::model_entry(request.experiment.model()).name;
@@ -64,7 +62,7 @@ monitoring::RunIdentity run_identity(const trainer::TrainingRequest& request,
   identity.rank = communicator.rank();
   identity.world_size = communicator.size();
   if (const char* job = std::getenv("SLURM_JOB_ID")) identity.job = job;
-  identity.node = host;
+  identity.node = common::host_name();
   identity.commit = common::commit();
   identity.version = common::version();
   return identity;
@@ -76,9 +74,7 @@ struct Metrics {
   std::optional<monitoring::TargetFile> target;
   Metrics(const monitoring::RunIdentity& identity, const std::string& workspace) : sink(identity) {
     const auto directory = std::filesystem::path(workspace) / "monitoring" / "targets";
-    std::error_code failure;
-    std::filesystem::create_directories(directory, failure);
-    if (failure) throw common::system_call_error(directory.string(), "create", failure.value());
+    common::make_directories(directory);
     target.emplace(directory, identity, "127.0.0.1:" + std::to_string(sink.port()));
   }
 };
@@ -143,7 +139,7 @@ int run_train(const std::vector<std::string>& arguments) {
   line.option("spec", "FILE", "the experiment, protobuf text format")
       .repeated("set", "PATH=VALUE", "change one setting, e.g. training.steps=100")
       .repeated("store", "NAME=DIR", "where a store of the experiment is")
-      .option("run", "DIR", "where the run goes; must not hold a finished run")
+      .option("run", "DIR", "where the run goes; a finished one of these settings is left alone")
       .option("workspace", "DIR", "serve metrics, found through DIR/monitoring/targets")
       .option("threads", "N", "of this rank's computation", "1")
       .flag("json", "print the finished run's facts as JSON");

@@ -138,6 +138,59 @@ TEST(ReadFileTest, ADirectoryIsAnInputError) {
   EXPECT_THROW(read_file(directory.path()), InputError);
 }
 
+TEST(ReadFileTest, AFileBelowAFileIsAnInputErrorThatSaysSo) {
+  const TestDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  const fs::path path = directory.path() / "file" / "data";
+  EXPECT_EQ(failure_text<InputError>([&] { read_file(path); }),
+            path.string() + ": no such file: a folder of its path is a file");
+}
+
+TEST(ReadFileTest, ALinkToNowhereIsAnInputErrorThatSaysSo) {
+  const TestDirectory directory;
+  fs::create_symlink("absent", directory / "link");
+  EXPECT_EQ(failure_text<InputError>([&] { read_file(directory / "link"); }),
+            (directory / "link").string() + ": is a link to nowhere");
+}
+
+TEST(ReadFileTest, ALinkToItselfIsASystemErrorThatSaysWhy) {
+  const TestDirectory directory;
+  fs::create_symlink("link", directory / "link");
+  const std::string text = failure_text<SystemError>([&] { read_file(directory / "link"); });
+  EXPECT_TRUE(contains(text, "Too many levels of symbolic links")) << text;
+}
+
+TEST(ReadFileTest, AFileThatMayNotBeReadIsASystemErrorEvenAnEmptyOne) {
+  const TestDirectory directory;
+  std::ofstream(directory / "empty");
+  fs::permissions(directory.path(), fs::perms(0755));
+  fs::permissions(directory / "empty", fs::perms(0));
+  const OrdinaryUser user;
+  if (!user.works()) GTEST_SKIP() << "cannot give up root's rights here";
+  const std::string text = failure_text<SystemError>([&] { read_file(directory / "empty"); });
+  EXPECT_TRUE(contains(text, "Permission denied")) << text;
+}
+
+TEST(ReadFileTest, AFolderThatMayNotBeSearchedIsNotAMissingFile) {
+  const TestDirectory directory;
+  fs::create_directory(directory / "closed");
+  std::ofstream(directory.path() / "closed" / "data") << "x";
+  fs::permissions(directory.path(), fs::perms(0755));
+  fs::permissions(directory / "closed", fs::perms(0));
+  std::string text;
+  {
+    const OrdinaryUser user;
+    if (!user.works()) GTEST_SKIP() << "cannot give up root's rights here";
+    text = failure_text<SystemError>([&] { read_file(directory.path() / "closed" / "data"); });
+  }
+  fs::permissions(directory / "closed", fs::perms(0755));
+  EXPECT_TRUE(contains(text, "Permission denied")) << text;
+}
+
+TEST(ReadFileTest, AFileThatTellsNoSizeIsReadWhole) {
+  EXPECT_TRUE(contains(read_file("/proc/self/status"), "VmPeak"));
+}
+
 TEST(ReadFileTest, AnEmptyFileIsEmpty) {
   const TestDirectory directory;
   std::ofstream(directory / "empty");
@@ -198,6 +251,58 @@ TEST(SyncPathTest, AMissingPathIsASystemErrorThatNamesIt) {
   EXPECT_TRUE(contains(text, (directory / "absent").string())) << text;
 }
 
+TEST(WriteAsideTest, PublishesAFolderWithWhatWasWrittenIntoIt) {
+  const TestDirectory directory;
+  write_aside(directory / "folder", [&](const fs::path& folder) {
+    EXPECT_FALSE(fs::exists(directory / "folder"));
+    fs::create_directory(folder);
+    write_file_atomically(folder / "data", "content");
+  });
+  EXPECT_EQ(read_file(directory.path() / "folder" / "data"), "content");
+  EXPECT_EQ(names_in(directory.path()), Names{"folder"});
+}
+
+TEST(WriteAsideTest, AFailureLeavesTheOldAndIsToldOfTheFinalName) {
+  const TestDirectory directory;
+  std::ofstream(directory / "data") << "old";
+  const std::string text = failure_text<SystemError>([&] {
+    write_aside(directory / "data", [](const fs::path& temporary) {
+      fs::create_directories(temporary / "half");
+      throw SystemError((temporary / "half").string(), "is full");
+    });
+  });
+  EXPECT_EQ(text, (directory / "data").string() + "/half: is full");
+  EXPECT_EQ(read_file(directory / "data"), "old");
+  EXPECT_EQ(names_in(directory.path()), Names{"data"});
+}
+
+TEST(WriteAsideTest, AFailureOfAnotherKindLeavesNothingEither) {
+  const TestDirectory directory;
+  EXPECT_THROW(write_aside(directory / "data",
+                           [](const fs::path& temporary) {
+                             std::ofstream(temporary) << "half";
+                             throw InputError("spec", "is wrong");
+                           }),
+               InputError);
+  EXPECT_TRUE(names_in(directory.path()).empty());
+}
+
+TEST(MakeDirectoriesTest, MakesWhatIsMissingAndLeavesWhatIsThere) {
+  const TestDirectory directory;
+  make_directories(directory.path() / "a" / "b");
+  std::ofstream(directory.path() / "a" / "kept") << "kept";
+  make_directories(directory.path() / "a" / "b");
+  EXPECT_EQ(names_in(directory.path() / "a"), (Names{"b", "kept"}));
+}
+
+TEST(MakeDirectoriesTest, AFileInTheWayIsASystemErrorThatNamesTheFolder) {
+  const TestDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  const fs::path path = directory.path() / "file" / "below";
+  const std::string text = failure_text<SystemError>([&] { make_directories(path); });
+  EXPECT_TRUE(contains(text, path.string())) << text;
+}
+
 TEST(RequireNewDirectoryTest, CreatesTheParents) {
   const TestDirectory directory;
   require_new_directory(directory.path() / "a" / "b" / "run", "choose another");
@@ -251,13 +356,34 @@ TEST(RemoveStaleTemporariesTest, LeavesTheLivingOtherHostsAndOtherNames) {
   EXPECT_EQ(names_in(directory.path()).size(), 4u);
 }
 
-TEST(RemoveStaleTemporariesTest, RemovesWhatNobodyTouchedForAnHour) {
+void make_old(const fs::path& path) {
+  fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(2));
+}
+
+TEST(RemoveStaleTemporariesTest, RemovesWhatNobodyElsewhereTouchedForAnHour) {
   const TestDirectory directory;
   const fs::path other_host = directory / ".data.tmp.elsewhere.1.0";
   std::ofstream(other_host) << "old";
-  fs::last_write_time(other_host, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  make_old(other_host);
   remove_stale_temporaries(directory / "data");
   EXPECT_TRUE(names_in(directory.path()).empty());
+}
+
+TEST(RemoveStaleTemporariesTest, LeavesALongWorkOfALivingProcessOfThisMachine) {
+  const TestDirectory directory;
+  std::string name = temporary_name_beside(directory / "data").string();
+  const std::string own = "." + std::to_string(::getpid()) + ".";
+  name.replace(name.rfind(own), own.size(), "." + std::to_string(::getppid()) + ".");
+  const fs::path folder = name;
+  fs::create_directory(folder);
+  make_old(folder);
+  remove_stale_temporaries(directory / "data");
+  EXPECT_EQ(names_in(directory.path()), Names{folder.filename().string()});
+}
+
+TEST(RemoveStaleTemporariesTest, AFolderThatIsNotThereIsNoFault) {
+  const TestDirectory directory;
+  EXPECT_NO_THROW(remove_stale_temporaries(directory.path() / "absent" / "data"));
 }
 
 }  // namespace

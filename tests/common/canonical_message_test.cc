@@ -52,6 +52,16 @@ TEST(CanonicalTextTest, KeepsThePresenceOfAnEmptyMessage) {
             "training {\n  loss {\n    identity {\n    }\n  }\n}\n");
 }
 
+TEST(CanonicalTextTest, DropsGroupsWhosePresenceSaysNothing) {
+  EXPECT_EQ(canonical("data {} training { batch {} loss {} optimizer {} } scoring {}"), "");
+  EXPECT_EQ(canonical("training { seed: 1 batch { frames: 16 } } extraction { flip: true }"), "");
+}
+
+TEST(CanonicalTextTest, KeepsAnEmptyMemberOfAOneof) {
+  EXPECT_EQ(canonical("training { optimizer { adam {} } }"),
+            "training {\n  optimizer {\n    adam {\n    }\n  }\n}\n");
+}
+
 TEST(CanonicalTextTest, KeepsThePresenceOfAMessageThatHeldOnlyDefaults) {
   EXPECT_EQ(canonical("model { stsrn { features: 128 } }"), canonical("model { stsrn {} }"));
   EXPECT_NE(canonical("model { stsrn { features: 128 } }"), canonical("model {}"));
@@ -91,17 +101,19 @@ TEST(CanonicalTextTest, DistinguishesNeighbouringDoubles) {
   EXPECT_NE(canonical_text(first), canonical_text(second));
 }
 
-TEST(CanonicalTextTest, LeavesOutWhatIsToBeIgnoredAtEveryDepth) {
+TEST(SettingsOfTest, AreThoseOfTheStagesAtEveryDepth) {
   proto::Experiment experiment;
-  experiment.mutable_data()->add_train("a");
-  experiment.mutable_data()->add_test("b");
-  experiment.mutable_training()->set_steps(7);
-  experiment.mutable_training()->set_loader_threads(3);
-  EXPECT_EQ(canonical_text(experiment,
-                           [](const google::protobuf::FieldDescriptor& field) {
-                             return field.name() == "train" || field.name() == "loader_threads";
-                           }),
-            canonical("data { test: 'b' } training { steps: 7 }"));
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      "name: 'n' data { train: 'a' test: 'b' occlusion { size: 25 } }"
+      "training { steps: 7 loader_threads: 3 loss { identity {} } }"
+      "extraction { crops: 8 } scoring { metric: COSINE }",
+      &experiment));
+  EXPECT_EQ(settings_of(experiment, {proto::TRAIN}),
+            canonical("data { train: 'a' occlusion { size: 25 } }"
+                      "training { steps: 7 loss { identity {} } }"));
+  EXPECT_EQ(settings_of(experiment, {proto::EXTRACT, proto::SCORE}),
+            canonical("data { test: 'b' } training { loss { identity {} } }"
+                      "extraction { crops: 8 } scoring { metric: COSINE }"));
   EXPECT_EQ(experiment.training().loader_threads(), 3);
 }
 

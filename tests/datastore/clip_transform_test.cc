@@ -272,6 +272,37 @@ TEST(ClipTransformTest, FramesDoNotInfluenceEachOther) {
                          after.begin() + static_cast<long>(frame)));
 }
 
+TEST(CutWindowsTest, EachWindowHasTheBitsThatItHasAlone) {
+  const StoredClip clip = noisy_clip(3, 2);
+  const std::vector<ClipWindow> windows = {
+      {0, 0, false}, {4, 4, true}, {1, 3, false}, {1, 3, true}};
+  const std::vector<std::vector<PixelBox>> occlusions = {
+      {}, {{0, 0, 9, 9}, {5, 7, 9, 9}, {30, 20, 9, 9}}};
+  for (const bool flow : {false, true}) {
+    for (const std::vector<PixelBox>& boxes : occlusions) {
+      ClipFormat format = small_format();
+      format.flow = flow;
+      std::vector<float> expected;
+      for (const ClipWindow& window : windows) {
+        const std::vector<float> alone =
+            transformed(clip, format, {window.crop_y, window.crop_x, window.flip, boxes});
+        expected.insert(expected.end(), alone.begin(), alone.end());
+      }
+      std::vector<float> values(expected.size());
+      cut_windows(clip.view(), format, boxes, windows, values.data());
+      EXPECT_EQ(values, expected);
+    }
+  }
+}
+
+TEST(CutWindowsTest, OneWindowOutsideTheFrameBreaksARequirement) {
+  const StoredClip clip = noisy_clip(1, 1);
+  std::vector<float> values(2 * kFrames * 5 * 12 * 8);
+  EXPECT_THROW(
+      cut_windows(clip.view(), small_format(), {}, {{0, 0, false}, {5, 0, false}}, values.data()),
+      common::RequirementError);
+}
+
 TEST(ClipTransformTest, AWindowOutsideTheFrameBreaksARequirement) {
   const StoredClip clip = noisy_clip(1, 1);
   EXPECT_THROW(transformed(clip, small_format(), {5, 0, false}), common::RequirementError);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "launcher/terminal.h"
 #include "tests/common/support.h"
 
 namespace muster::launcher {
@@ -203,6 +204,22 @@ TEST(NamedDirectoriesTest, ANameGivenTwiceIsRefused) {
     named_directories({"a=x", "a=y"}, "--store");
   });
   EXPECT_TRUE(contains(text, "'a'")) << text;
+}
+
+TEST_F(CommandLineTest, NoThreadsAreAllCores) {
+  line_.parse({"--jobs", "0"});
+  EXPECT_EQ(line_.threads("jobs"), usable_cores());
+}
+
+TEST_F(CommandLineTest, SomeThreadsAreThatMany) {
+  line_.parse({"--jobs", "1024"});
+  EXPECT_EQ(line_.threads("jobs"), 1024);
+}
+
+TEST_F(CommandLineTest, TooManyThreadsAreRefused) {
+  line_.parse({"--jobs", "1025"});
+  const std::string text = failure_text<InputError>([&] { line_.threads("jobs"); });
+  EXPECT_TRUE(contains(text, "--jobs")) << text;
 }
 
 }  // namespace

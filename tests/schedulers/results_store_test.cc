@@ -103,12 +103,12 @@ TEST_F(ResultsStoreTest, WritingMakesMissingFolders) {
   EXPECT_EQ(read_results(workspace() / "deep").size(), 1u);
 }
 
-TEST_F(ResultsStoreTest, AFolderThatIsAFileIsASystemErrorThatNamesTheResult) {
+TEST_F(ResultsStoreTest, AFolderThatIsAFileIsASystemErrorThatNamesIt) {
   std::ofstream(workspace() / "file") << "x";
   const fs::path path = workspace() / "file/results/a.json";
   const std::string text =
       failure_text<common::SystemError>([&] { write_result(path, example()); });
-  EXPECT_TRUE(contains(text, path.string())) << text;
+  EXPECT_EQ(text.rfind(path.parent_path().string() + ":", 0), 0u) << text;
 }
 
 TEST_F(ResultsStoreTest, AnEmptyWorkspaceHasNoResults) {

@@ -322,6 +322,61 @@ class ReportTest(SmallStoreTest):
         self.assertIn("other settings", done.stderr)
         self.assertEqual(len((self.directory / "out/report.csv").read_text().splitlines()), 1)
 
+    def test_what_extract_and_score_were_told_is_not_filed_as_the_experiments(self):
+        workspace, run = self.directory / "workspace", self.directory / "run"
+        features, record = self.directory / "features.h5", workspace / "results" / "small.json"
+        workspace.mkdir()
+        self.train("run")
+
+        def cells(extract, score=(), report=(), store="small"):
+            muster("extract", "--run", run, "--store", f"{store}={self.store}", "--features",
+                   features, *extract)
+            muster("score", "--features", features, "--run", run, "--result", record, *score)
+            return muster_json("report", self.spec(), "--workspace", workspace, "--out",
+                               self.directory / "out", *report)["cells"]
+
+        self.assertEqual(cells([]), 1)
+        crops = ["--set", "extraction.crops=8"]
+        self.assertEqual(cells(crops), 0)
+        self.assertEqual(cells(crops, report=crops), 1)
+        self.assertIn("crops: 8", json.loads(record.read_text())["settings"])
+        self.assertEqual(cells([], report=crops), 0)
+        self.assertEqual(cells(["--set", "extraction.crops=1"]), 1)
+        self.assertEqual(cells(["--protocol", "random-half"]), 1)
+        self.assertEqual(cells(["--protocol", "all-test"]), 0)
+        self.assertEqual(cells(["--protocol", "all-test"],
+                               report=["--set", "data.protocol=all-test"]), 0)
+
+    def test_the_experiments_own_split_is_one_of_those_a_cell_is_the_mean_of(self):
+        workspace = self.workspace_with_result()
+        features = self.directory / "features.h5"
+        split = ["--set", "data.split=1", "--set", "training.loader_threads=2"]
+        self.train("other", *split)
+        muster("extract", "--run", self.directory / "other", "--store", f"small={self.store}",
+               "--features", features)
+        muster("score", "--features", features, "--run", self.directory / "other", "--result",
+               workspace / "results" / "small-1.json")
+        done = muster("report", self.spec(), "--workspace", workspace, "--out",
+                      self.directory / "out")
+        self.assertNotIn("other settings", done.stderr)
+        rows = list(csv.DictReader(io.StringIO((self.directory / "out/report.csv").read_text())))
+        self.assertEqual(sorted(row["split"] for row in rows), ["0", "1"])
+        self.assertIn("mean +-standard deviation", done.stdout)
+
+    def test_extraction_facts_that_are_no_settings_are_named(self):
+        self.train("run")
+        features = self.directory / "features.h5"
+        muster("extract", "--run", self.directory / "run", "--store", f"small={self.store}",
+               "--features", features)
+        with h5py.File(features, "a") as file:
+            facts = json.loads(file.attrs["facts"])
+            facts["extraction"] = "crop: eight"
+            file.attrs["facts"] = json.dumps(facts)
+        error = muster("score", "--features", features, "--run", self.directory / "run",
+                       "--result", self.directory / "record.json", code=2).stderr
+        self.assertEqual(error.splitlines(), [
+            f"muster: {features}: fact 'extraction' holds no settings of extraction"])
+
     def test_report_again_gives_the_same_bytes(self):
         workspace = self.workspace_with_result()
         pages = []

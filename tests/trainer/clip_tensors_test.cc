@@ -26,8 +26,8 @@ std::vector<float> counted(size_t count) {
 }
 
 TEST(ClipTensorsTest, ColourAndFlowAreTakenApart) {
-  const models::ModelInput input =
-      model_input(counted(2 * 4 * 5 * 6), 2, 4, small_format(true), at::kFloat);
+  const std::vector<float> values = counted(2 * 4 * 5 * 6);
+  const models::ModelInput input = model_input(values, 2, 4, small_format(true), at::kFloat);
   ASSERT_EQ(input.clips.sizes(), (std::vector<int64_t>{2, 4, 3, 3, 2}));
   ASSERT_EQ(input.flow.sizes(), (std::vector<int64_t>{2, 4, 2, 3, 2}));
   // [clip 1, frame 2, channel, row 1, column 0] counts ((1 x 4 + 2) x 5 + channel) x 6 + 2.
@@ -36,8 +36,8 @@ TEST(ClipTensorsTest, ColourAndFlowAreTakenApart) {
 }
 
 TEST(ClipTensorsTest, WithoutFlowThereIsNone) {
-  const models::ModelInput input =
-      model_input(counted(2 * 3 * 6), 1, 2, small_format(false), at::kFloat);
+  const std::vector<float> values = counted(2 * 3 * 6);
+  const models::ModelInput input = model_input(values, 1, 2, small_format(false), at::kFloat);
   EXPECT_EQ(input.clips.sizes(), (std::vector<int64_t>{1, 2, 3, 3, 2}));
   EXPECT_FALSE(input.flow.defined());
 }
@@ -48,11 +48,18 @@ TEST(ClipTensorsTest, ValuesAreConverted) {
   EXPECT_EQ(input.flow.scalar_type(), at::kDouble);
 }
 
-TEST(ClipTensorsTest, ValuesAreCopied) {
-  std::vector<float> values = counted(30);
+TEST(ClipTensorsTest, FloatsAreNotCopied) {
+  const std::vector<float> values = counted(30);
   const models::ModelInput input = model_input(values, 1, 1, small_format(true), at::kFloat);
+  EXPECT_EQ(input.clips.data_ptr<float>(), values.data());
+  EXPECT_EQ(input.flow.data_ptr<float>(), values.data() + 3 * 6);
+}
+
+TEST(ClipTensorsTest, ConvertedValuesAreTheTensorsOwn) {
+  std::vector<float> values = counted(30);
+  const models::ModelInput input = model_input(values, 1, 1, small_format(true), at::kDouble);
   values[0] = 99;
-  EXPECT_EQ(input.clips.flatten()[0].item<float>(), 0);
+  EXPECT_EQ(input.clips.flatten()[0].item<double>(), 0);
 }
 
 TEST(ClipTensorsTest, NoClipsGiveEmptyTensors) {

@@ -186,6 +186,21 @@ TEST_F(FeatureExtractionTest, FactsSayWhereTheRowsComeFrom) {
   EXPECT_EQ(table.facts.at("checkpoint_sha256").size(), 64u);
 }
 
+TEST_F(FeatureExtractionTest, FactsSayWithWhichSettingsTheRowsWereMade) {
+  EXPECT_EQ(extracted(request(1, true)).facts.at("extraction"), "");
+  EXPECT_EQ(extracted(request(8, false)).facts.at("extraction"), "crops: 8\nflip: false\n");
+}
+
+TEST_F(FeatureExtractionTest, FactsSayWhichProtocolTheTrainingAsksOfItsOwnStoreOnly) {
+  ExtractionRequest whole = request();
+  whole.protocol = "all-test";
+  EXPECT_EQ(extracted(whole).facts.at("training_protocol"), "random-half");
+  whole.store_name = "renamed";
+  EXPECT_EQ(extracted(whole).facts.count("training_protocol"), 1u);  // the same manifest
+  whole.run.facts.store_hash = "another";
+  EXPECT_EQ(extracted(whole).facts.count("training_protocol"), 0u);
+}
+
 TEST_F(FeatureExtractionTest, SettingsOutOfRangeAreNamed) {
   const auto refusal = [](const ExtractionRequest& bad) {
     return failure_text<InputError>([&] { extracted(bad); });

@@ -112,6 +112,12 @@ TEST_F(RunDirectoryTest, NothingButEmptyFoldersCountsAsNew) {
   EXPECT_EQ(common::names_in(path_.parent_path()), std::vector<std::string>{"first"});
 }
 
+TEST_F(RunDirectoryTest, AProgressFileThatCannotBeOpenedIsToldAtOnce) {
+  std::filesystem::create_directories(path_ / "progress.jsonl");
+  const std::string text = failure_text<common::SystemError>([&] { open(); });
+  EXPECT_TRUE(contains(text, (path_ / "progress.jsonl").string())) << text;
+}
+
 TEST_F(RunDirectoryTest, AFileDeepInFoldersIsSomebodyElses) {
   std::filesystem::create_directories(path_ / "checkpoints" / "deep");
   common::write_file_atomically(path_ / "checkpoints" / "deep" / "thesis.tex", "years of work");

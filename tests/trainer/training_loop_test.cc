@@ -145,6 +145,27 @@ TEST_F(TrainingLoopTest, AFinishedRunWithOtherExecutionSettingsIsTheSameRun) {
   EXPECT_TRUE(contains(progress_.notes[0], "already trained")) << progress_.notes[0];
 }
 
+TEST_F(TrainingLoopTest, SettingsThatReachOnlyLaterStagesCostNoTraining) {
+  train_into("run", tiny_experiment());
+  proto::Experiment later = tiny_experiment();
+  later.set_name("another name");
+  later.mutable_data()->add_test("elsewhere");
+  later.mutable_extraction()->set_crops(8);
+  later.mutable_scoring()->set_metric(proto::COSINE);
+  train_into("run", later);
+  EXPECT_EQ(progress_.steps.size(), 2u);
+  ASSERT_EQ(progress_.notes.size(), 1u);
+  EXPECT_TRUE(contains(progress_.notes[0], "already trained")) << progress_.notes[0];
+  EXPECT_TRUE(contains(progress_.notes[0], "extract --set")) << progress_.notes[0];
+}
+
+TEST_F(TrainingLoopTest, AnotherLossIsAnotherTrainingThoughItsGroupIsEmpty) {
+  train_into("run", tiny_experiment());
+  proto::Experiment other = tiny_experiment();
+  other.mutable_training()->mutable_loss()->clear_video_triplet();
+  EXPECT_THROW(train_into("run", other), InputError);
+}
+
 TEST_F(TrainingLoopTest, AFinishedRunOfOtherSettingsIsNotOverwritten) {
   train_into("run", tiny_experiment());
   proto::Experiment other = tiny_experiment();
