@@ -19,8 +19,8 @@ struct LossTerm {
   std::map<std::string, double> statistics;
 };
 
-// Cross-entropy of each clip: -log softmax(logits)[label]. logits [clips, identities], labels
-// [clips] int64 in [0, identities).
+// Cross-entropy: -log softmax(logits)[label]. logits [clips, ..., identities]: what lies between
+// (frames, parts) are further terms of the clip's label. labels [clips] int64 in [0, identities).
 LossTerm identity_loss(const at::Tensor& logits, const at::Tensor& labels);
 
 // Batch-hard triplet loss (RRU equation for L_v; Hermans et al.): for every anchor

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -21,6 +22,8 @@ class StatisticsExchange {
   // Sum of `local` over the ranks, differentiable. Collective: every rank calls it in the same
   // order with the same shape, also a rank without clips (with zeros).
   virtual at::Tensor sum(const at::Tensor& local) = 0;
+  // True where this rank is the only one: its own statistics are those of the batch.
+  virtual bool alone() const = 0;
 };
 
 // Undefined tensors stand for what was not asked for or is not there.
@@ -43,13 +46,24 @@ using Signature = std::map<std::string, at::Tensor>;
 
 struct ModelOutput {
   Signature signature;
-  at::Tensor identity_logits;  // [clips, identities]; undefined without a classifier
+  // Class scores by the name of their head, [clips, ..., identities]: what lies between counts as
+  // clips of the same label. "identity" is the network's own; empty without a classifier.
+  std::map<std::string, at::Tensor> logits;
 };
+
+enum class InputColour { kYuv, kRgb, kBgr };
+enum class InputInterpolation { kArea, kBilinear, kBicubic };
 
 // What a network wants to be fed; the loader's recipe is made from it.
 struct InputFormat {
   int resize_height, resize_width, crop_height, crop_width;  // pixels
   bool flow;
+  InputColour colour = InputColour::kYuv;
+  InputInterpolation interpolation = InputInterpolation::kArea;
+  // Colours from 0 to 1 minus `mean` by `deviation`; without, each channel of each frame is
+  // normalised by itself.
+  bool fixed_normalisation = false;
+  std::array<float, 3> mean{0, 0, 0}, deviation{1, 1, 1};
   // Quirks of a published preprocessing.
   bool divide_by_root_of_deviation = false, vertical_flow_first = false;
   bool joints = false;
@@ -64,12 +78,32 @@ class Model {
   virtual InputFormat input_format() const = 0;
   // Any number of clips, zero included.
   virtual ModelOutput forward(const ModelInput& input, const ForwardContext& context) = 0;
-  // [queries, gallery] between two signatures (first axes queries, gallery); smaller is more alike.
+  // [queries, gallery] between two signatures (first axes queries, gallery; a second axis
+  // "variants" where tracklets were extracted in several ways); smaller is more alike.
   virtual at::Tensor distance(const Signature& queries, const Signature& gallery) const = 0;
   // In a fixed order; the tensors are the model's own (assigning into them changes it).
   virtual NamedTensors parameters() const = 0;
-  // Converts every parameter in place.
+  // What training changes without gradients, as running statistics; saved with the parameters.
+  virtual NamedTensors buffers() const = 0;
+  // Converts every parameter and buffer in place.
   virtual void to(at::ScalarType type) = 0;
 };
+
+// A model that also judges pairs (SRM). Its distance() uses pair_logits too.
+class PairModel : public Model {
+ public:
+  // [pairs, 2]: scores of "two persons" and "one person" for row i of `first` with row i of
+  // `second`. Not symmetric.
+  virtual at::Tensor pair_logits(const Signature& first, const Signature& second,
+                                 const ForwardContext& context) = 0;
+};
+
+// Parameters and buffers: what a weight file holds.
+inline NamedTensors weights_of(const Model& model) {
+  NamedTensors weights = model.parameters();
+  const NamedTensors buffers = model.buffers();
+  weights.insert(weights.end(), buffers.begin(), buffers.end());
+  return weights;
+}
 
 }  // namespace muster::models

@@ -6,8 +6,11 @@ namespace muster::models {
 
 const std::vector<ModelEntry>& model_catalog() {
   static const std::vector<ModelEntry> catalog = {
-      {"stsrn", "Su et al. 2018, spatial-temporal synergic residual network", proto::Model::kStsrn,
-       &create_stsrn},
+      {"stsrn",
+       "Su et al. 2018, spatial-temporal synergic residual network",
+       proto::Model::kStsrn,
+       &create_stsrn,
+       {}},
   };
   return catalog;
 }

@@ -11,12 +11,20 @@
 
 namespace muster::models {
 
+// One row of a paper's table: the network with these settings.
+struct AblationRow {
+  std::string name;   // as the paper prints it
+  std::string table;  // "Table 5"
+  std::string model;  // proto::Model in text format
+};
+
 struct ModelEntry {
   std::string name;
   std::string summary;  // paper and title, one line
   proto::Model::NetworkCase network_case;
   // `identities` classes; 0 builds no classifier. Weights are a function of `seed` and their names.
   std::unique_ptr<Model> (*create)(const proto::Model& options, int64_t identities, uint64_t seed);
+  std::vector<AblationRow> rows;
 };
 
 const std::vector<ModelEntry>& model_catalog();

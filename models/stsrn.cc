@@ -9,6 +9,7 @@
 #include "models/initialisation.h"
 #include "models/keyed_dropout.h"
 #include "models/model_catalog.h"
+#include "models/network_model.h"
 
 namespace muster::models {
 namespace {
@@ -100,15 +101,17 @@ struct StsrnNetwork : torch::nn::Module {
     if (context.training) maps = keyed_dropout(maps, dropout, context.clip_keys, kBeforeFeatures);
     ModelOutput output;
     output.signature["features"] = video_feature(features(maps), context);
-    if (classifier) output.identity_logits = classifier(output.signature["features"]);
+    if (classifier) output.logits["identity"] = classifier(output.signature["features"]);
     return output;
   }
 };
 
-class Stsrn : public Model {
+class Stsrn : public NetworkModel<Model> {
  public:
-  Stsrn(const proto::Stsrn& options, int64_t identities, uint64_t seed)
-      : network_(options, identities), input_format_{64, 48, kInputHeight, kInputWidth, true} {
+  Stsrn(std::shared_ptr<StsrnNetwork> network, const proto::Stsrn& options, uint64_t seed)
+      : NetworkModel(network),
+        network_(std::move(network)),
+        input_format_{64, 48, kInputHeight, kInputWidth, true} {
     input_format_.divide_by_root_of_deviation = options.divide_by_root_of_deviation();
     input_format_.vertical_flow_first = options.vertical_flow_first();
     for (const auto& [name, value] : parameters()) {
@@ -125,7 +128,7 @@ class Stsrn : public Model {
     MUSTER_REQUIRE(input.clips.size(3), ==, kInputHeight);
     MUSTER_REQUIRE(input.clips.size(4), ==, kInputWidth);
     MUSTER_REQUIRE(input.flow.defined(), ==, true);
-    return network_.forward(input, context);
+    return network_->forward(input, context);
   }
   // Signatures with several variants of a tracklet, [tracklets, variants, features], add their
   // distances.
@@ -137,16 +140,9 @@ class Stsrn : public Model {
     return at::cdist(by_variant(queries.at("features")), by_variant(gallery.at("features")), 2.0, 2)
         .sum(0);
   }
-  NamedTensors parameters() const override {
-    NamedTensors named;
-    for (const auto& item : network_.named_parameters())
-      named.emplace_back(item.key(), item.value());
-    return named;
-  }
-  void to(at::ScalarType type) override { network_.to(type); }
 
  private:
-  StsrnNetwork network_;
+  const std::shared_ptr<StsrnNetwork> network_;
   InputFormat input_format_;
 };
 
@@ -164,7 +160,7 @@ std::unique_ptr<Model> create_stsrn(const proto::Model& options, int64_t identit
   demand(stsrn.features() > 0 && stsrn.features() <= 65536, "features", stsrn.features(),
          "in 1 to 65536");
   demand(stsrn.dropout() >= 0 && stsrn.dropout() < 1, "dropout", stsrn.dropout(), "in [0, 1)");
-  return std::make_unique<Stsrn>(stsrn, identities, seed);
+  return std::make_unique<Stsrn>(std::make_shared<StsrnNetwork>(stsrn, identities), stsrn, seed);
 }
 
 }  // namespace muster::models

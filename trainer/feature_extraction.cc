@@ -77,7 +77,7 @@ std::vector<int32_t> test_frames(const proto::Extraction& settings, int length, 
 std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
   auto model = models::model_entry(run.experiment.model())
                    .create(run.experiment.model(), run.facts.identities, 0);
-  models::load_parameters(model->parameters(), models::read_safetensors(run.weights).tensors,
+  models::load_parameters(models::weights_of(*model), models::read_safetensors(run.weights).tensors,
                           run.weights.string());
   return model;
 }

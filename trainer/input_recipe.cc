@@ -20,6 +20,34 @@ ClipFormat format_of_network(const models::InputFormat& network) {
   format.divide_by_root_of_deviation = network.divide_by_root_of_deviation;
   format.vertical_flow_first = network.vertical_flow_first;
   format.joints = network.joints;
+  switch (network.colour) {
+    case models::InputColour::kYuv:
+      format.colour = datastore::ColourSpace::kYuv;
+      break;
+    case models::InputColour::kRgb:
+      format.colour = datastore::ColourSpace::kRgb;
+      break;
+    case models::InputColour::kBgr:
+      format.colour = datastore::ColourSpace::kBgr;
+      break;
+  }
+  switch (network.interpolation) {
+    case models::InputInterpolation::kArea:
+      format.interpolation = datastore::Interpolation::kArea;
+      break;
+    case models::InputInterpolation::kBilinear:
+      format.interpolation = datastore::Interpolation::kBilinear;
+      break;
+    case models::InputInterpolation::kBicubic:
+      format.interpolation = datastore::Interpolation::kBicubic;
+      break;
+  }
+  if (network.fixed_normalisation) {
+    format.normalisation = datastore::Normalisation::kFixed;
+    format.subtract_window_mean = false;
+    format.mean = network.mean;
+    format.deviation = network.deviation;
+  }
   return format;
 }
 

@@ -38,8 +38,10 @@ std::vector<WeightedTerm> local_terms(const proto::Loss& settings,
                                       Communicator& communicator) {
   std::vector<WeightedTerm> terms;
   if (settings.has_identity()) {
-    terms.push_back({"identity", settings.identity().weight(),
-                     models::identity_loss(output.identity_logits, labels)});
+    MUSTER_REQUIRE(output.logits.empty(), ==, false);
+    for (const auto& [head, logits] : output.logits) {
+      terms.push_back({head, settings.identity().weight(), models::identity_loss(logits, labels)});
+    }
   }
   if (settings.has_video_triplet()) {
     const at::Tensor& anchors = output.signature.at("features");

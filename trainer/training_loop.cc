@@ -94,7 +94,7 @@ class Trainer {
       progress_.end();
     }
     if (record_) {
-      record_->write_checkpoint(steps, parameters_);
+      record_->write_checkpoint(steps, models::weights_of(*model_));
       record_->write_result(last, whole.lap());
     }
     communicator_.barrier();

@@ -82,8 +82,7 @@ TEST(StsrnTest, TheFullModelHasTheDerivedParameterCount) {
 TEST(StsrnTest, WithoutIdentitiesThereIsNoClassifier) {
   const auto model = create_stsrn(stsrn_options(1, 128), 0, 1);
   EXPECT_EQ(parameter_count(*model), 477750 - (128 * 150 + 150));
-  EXPECT_FALSE(model->forward(random_input(1, 1, at::kFloat), evaluation_context())
-                   .identity_logits.defined());
+  EXPECT_TRUE(model->forward(random_input(1, 1, at::kFloat), evaluation_context()).logits.empty());
 }
 
 TEST(StsrnTest, WidthScalesEveryFilter) {
@@ -106,7 +105,7 @@ TEST(StsrnTest, SpeaksOneVectorPerClip) {
   const ModelOutput output = model->forward(random_input(3, 2), evaluation_context());
   EXPECT_EQ(output.signature.size(), 1u);
   EXPECT_EQ(output.signature.at("features").sizes(), (std::vector<int64_t>{3, 16}));
-  EXPECT_EQ(output.identity_logits.sizes(), (std::vector<int64_t>{3, 7}));
+  EXPECT_EQ(output.logits.at("identity").sizes(), (std::vector<int64_t>{3, 7}));
 }
 
 TEST(StsrnTest, ForwardEqualsTheSpecificationInPlainLoops) {
@@ -116,7 +115,7 @@ TEST(StsrnTest, ForwardEqualsTheSpecificationInPlainLoops) {
   const ModelOutput output = model->forward(input, evaluation_context());
   const NaiveStsrnOutput naive = naive_stsrn(model->parameters(), input);
   EXPECT_LT(largest_difference(output.signature.at("features"), naive.features), 1e-11);
-  EXPECT_LT(largest_difference(output.identity_logits, naive.identity_logits), 1e-11);
+  EXPECT_LT(largest_difference(output.logits.at("identity"), naive.identity_logits), 1e-11);
 }
 
 TEST(StsrnTest, Float32EqualsTheSpecificationToItsPrecision) {
@@ -203,13 +202,13 @@ TEST(StsrnTest, WithoutClipsSpeaksEmptySignatures) {
   const auto model = small_model();
   const ModelOutput output = model->forward(random_input(0, 3), training_context({}));
   EXPECT_EQ(output.signature.at("features").sizes(), (std::vector<int64_t>{0, 16}));
-  EXPECT_EQ(output.identity_logits.sizes(), (std::vector<int64_t>{0, 7}));
+  EXPECT_EQ(output.logits.at("identity").sizes(), (std::vector<int64_t>{0, 7}));
 }
 
 TEST(StsrnTest, WithoutClipsEveryGradientIsZeroOrUndefined) {
   const auto model = small_model();
   const ModelOutput output = model->forward(random_input(0, 3), training_context({}));
-  (output.signature.at("features").sum() + output.identity_logits.sum()).backward();
+  (output.signature.at("features").sum() + output.logits.at("identity").sum()).backward();
   for (const auto& [name, value] : model->parameters()) {
     if (!value.grad().defined()) continue;
     EXPECT_TRUE(same_values(value.grad(), at::zeros_like(value))) << name;
@@ -219,7 +218,7 @@ TEST(StsrnTest, WithoutClipsEveryGradientIsZeroOrUndefined) {
 TEST(StsrnTest, EveryParameterGetsAGradient) {
   const auto model = small_model();
   const ModelOutput output = model->forward(random_input(2, 3), training_context({1, 2}));
-  output.identity_logits.pow(2).sum().backward();
+  output.logits.at("identity").pow(2).sum().backward();
   for (const auto& [name, value] : model->parameters()) {
     ASSERT_TRUE(value.grad().defined()) << name;
     EXPECT_GT(value.grad().norm().item<double>(), 0) << name;
@@ -232,7 +231,7 @@ TEST(StsrnTest, GradientEqualsFiniteDifferences) {
   const ModelInput input = random_input(2, 3);
   const at::Tensor weights = normal_tensor({2, 7}, 77);
   const auto loss = [&] {
-    return (model->forward(input, training_context({3, 4})).identity_logits * weights).sum();
+    return (model->forward(input, training_context({3, 4})).logits.at("identity") * weights).sum();
   };
   loss().backward();
   for (const char* name :

@@ -55,7 +55,7 @@ at::Tensor faulty_total(Fault fault, const models::ModelOutput& output, const at
                                     ? gather_constant_rows(features.detach(), counts, communicator)
                                     : gather_rows(features, counts, communicator);
   const at::Tensor candidate_labels = gather_constant_rows(labels, counts, communicator);
-  const models::LossTerm identity = models::identity_loss(output.identity_logits, labels);
+  const models::LossTerm identity = models::identity_loss(output.logits.at("identity"), labels);
   const models::LossTerm triplet =
       models::batch_hard_triplet_loss(features, labels, candidates, candidate_labels, kMargin);
   const auto global = static_cast<double>(candidates.size(0));

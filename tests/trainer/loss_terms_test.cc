@@ -20,7 +20,7 @@ const std::vector<int64_t> kLabels = {0, 1, 0, 1, 2, 2};
 models::ModelOutput random_output() {
   models::ModelOutput output;
   output.signature["features"] = normal_tensor({6, 4}, 1).requires_grad_();
-  output.identity_logits = normal_tensor({6, 3}, 2).requires_grad_();
+  output.logits["identity"] = normal_tensor({6, 3}, 2).requires_grad_();
   return output;
 }
 
@@ -44,7 +44,7 @@ models::LossTerm expected_triplet(const models::ModelOutput& output) {
 }
 
 double expected_identity(const models::ModelOutput& output) {
-  return models::identity_loss(output.identity_logits, label_tensor_of(kLabels))
+  return models::identity_loss(output.logits.at("identity"), label_tensor_of(kLabels))
              .sum.item<double>() /
          6;
 }
@@ -84,7 +84,7 @@ TEST(LossTermsTest, TheTripletAloneNeedsNoClassifier) {
   proto::Loss settings;
   settings.mutable_video_triplet()->set_margin(2);
   models::ModelOutput output = random_output();
-  output.identity_logits = at::Tensor();
+  output.logits.clear();
   const StepLosses losses = on_one_rank(settings, output);
   EXPECT_NEAR(losses.total, expected_triplet(output).sum.item<double>() / 6, 1e-13);
 }
@@ -132,14 +132,14 @@ RankResult on_rank(const proto::Loss& settings, Communicator& communicator) {
   };
   models::ModelOutput output;
   output.signature["features"] = share(whole.signature.at("features"));
-  output.identity_logits = share(whole.identity_logits);
+  output.logits["identity"] = share(whole.logits.at("identity"));
   const at::Tensor labels = label_tensor_of(kLabels).narrow(0, first, own);
   RankResult result;
   result.losses = step_losses(settings, output, labels, kShares, communicator);
   result.local_total = result.losses.local_total.item<double>();
   result.losses.local_total.backward();
   result.feature_gradient = output.signature.at("features").grad();
-  result.logit_gradient = output.identity_logits.grad();
+  result.logit_gradient = output.logits["identity"].grad();
   return result;
 }
 
@@ -182,7 +182,7 @@ TEST(LossTermsTest, GradientsOfAllRanksAreThoseOfOneRank) {
   }
   EXPECT_LT(models::largest_difference(at::cat(features), whole.signature.at("features").grad()),
             1e-13);
-  EXPECT_LT(models::largest_difference(at::cat(logits), whole.identity_logits.grad()), 1e-14);
+  EXPECT_LT(models::largest_difference(at::cat(logits), whole.logits.at("identity").grad()), 1e-14);
 }
 
 }  // namespace
