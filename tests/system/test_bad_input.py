@@ -1,4 +1,5 @@
 """The world's faults: one clear line, the right exit code, nothing lost."""
+import hashlib
 import os
 import pathlib
 import resource
@@ -14,6 +15,13 @@ from support import MUSTER, SmallStoreTest, muster, muster_json
 
 VIDEO = pathlib.Path(os.environ.get("MUSTER_TEST_VIDEO",
                                     "/usr/share/doc/opencv-doc/examples/data/vtest.avi"))
+
+
+def process_place():
+    """As temporaries are named: the host, and which boot and process namespace of it."""
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    digest = hashlib.sha256((boot + os.readlink("/proc/self/ns/pid")).encode()).hexdigest()
+    return f"{socket.gethostname()}-{digest[:8]}"
 
 
 def limit_files(size):
@@ -173,7 +181,7 @@ class BadInputTest(SmallStoreTest):
         died = subprocess.Popen(["true"])
         died.wait()
         for name in ["world", "features.h5", "result.json"]:
-            (self.directory / f".{name}.tmp.{socket.gethostname()}.{died.pid}.0").write_text("half")
+            (self.directory / f".{name}.tmp.{process_place()}.{died.pid}.0").write_text("half")
         muster("synth", "--world", "prid2011", "--out", self.directory / "world", "--identities", 2,
                "--frames", 2)
         self.extract(self.directory / "features.h5")
