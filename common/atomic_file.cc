@@ -159,6 +159,9 @@ void require_file(const fs::path& path) {
     case fs::file_type::directory:
       throw InputError(path.string(), "is a directory, not a file");
     case fs::file_type::none:
+      if (failure == std::errc::too_many_symbolic_link_levels) {
+        throw InputError(path.string(), "is a link that leads back to itself");
+      }
       throw system_call_error(path.string(), "stat", failure.value());
     default:  // would be waited for without end
       throw InputError(path.string(), "is a pipe or device, not a file");

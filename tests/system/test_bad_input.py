@@ -224,6 +224,8 @@ class BadInputTest(SmallStoreTest):
 
     def test_sources_that_are_no_files_are_named_with_reason_and_remedy(self):
         for make, reason in [(lambda path: path.symlink_to("nowhere"), "is a link to nowhere"),
+                             (lambda path: path.symlink_to(path.name),
+                              "is a link that leads back to itself"),
                              (lambda path: path.mkdir(), "is a directory, not a file"),
                              (os.mkfifo, "is a pipe or device, not a file")]:
             world = self.world_copy()
