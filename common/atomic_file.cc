@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <vector>
 
 #include "common/host_name.h"
@@ -51,20 +52,29 @@ bool untouched_for_an_hour(const fs::path& path) {
   return !failure && fs::file_time_type::clock::now() - touched > std::chrono::hours(1);
 }
 
+// A killed process that its parent has not waited for still has a number.
+bool is_dead(long process) {
+  if (::kill(static_cast<pid_t>(process), 0) != 0) return errno == ESRCH;
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  const std::string facts{std::istreambuf_iterator<char>(file), {}};
+  const size_t name_end = facts.rfind(") ");  // the state follows the program's name
+  return name_end != std::string::npos &&
+         std::string("ZXx").find(facts[name_end + 2]) != std::string::npos;
+}
+
 // Whether the writer of a temporary has died. `writer` is what follows the prefix in its name:
-// HOST.PROCESS.NUMBER. Of processes of other machines only the age of what they wrote is known.
+// PLACE.PROCESS.NUMBER. Of processes of other places only the age of what they wrote is known.
 bool is_abandoned(const fs::path& temporary, const std::string& writer) {
-  const std::string here = host_name() + ".";
+  const std::string here = process_place() + ".";
   const long process = writer.rfind(here, 0) == 0 ? std::atol(writer.c_str() + here.size()) : 0;
-  if (process <= 0) return untouched_for_an_hour(temporary);
-  return ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
+  return process > 0 ? is_dead(process) : untouched_for_an_hour(temporary);
 }
 
 }  // namespace
 
 fs::path temporary_name_beside(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
-  return directory_of(path) / (temporary_prefix(path) + host_name() + "." +
+  return directory_of(path) / (temporary_prefix(path) + process_place() + "." +
                                std::to_string(::getpid()) + "." + std::to_string(counter++));
 }
 
@@ -149,6 +159,9 @@ void require_file(const fs::path& path) {
     case fs::file_type::directory:
       throw InputError(path.string(), "is a directory, not a file");
     case fs::file_type::none:
+      if (failure == std::errc::too_many_symbolic_link_levels) {
+        throw InputError(path.string(), "is a link that leads back to itself");
+      }
       throw system_call_error(path.string(), "stat", failure.value());
     default:  // would be waited for without end
       throw InputError(path.string(), "is a pipe or device, not a file");

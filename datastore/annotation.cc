@@ -6,10 +6,33 @@
 #include "datastore/annotation_index.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/shard_payload.h"
+#include "datastore/tracklet_store.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
 using common::InputError;
+
+namespace {
+
+bool can_be_opened(const fs::path& store) {
+  try {
+    TrackletStore opened(store);
+    return true;
+  } catch (const common::Error&) {
+    return false;
+  }
+}
+
+// What can be told without reading joints: "" or what is wrong.
+std::string missing_part(const fs::path& folder, const AnnotationIndex& index) {
+  for (const AnnotationShard& shard : index.shards) {
+    const std::string fault = annotation_size_fault(folder / shard.file, shard);
+    if (!fault.empty()) return (folder / shard.file).string() + ": " + fault;
+  }
+  return "";
+}
+
+}  // namespace
 
 std::vector<std::string> annotation_names(const fs::path& store) {
   std::vector<std::string> names;
@@ -72,7 +95,10 @@ std::vector<AnnotationSummary> annotation_summaries(const fs::path& store,
   for (const std::string& name : annotation_names(store)) {
     AnnotationSummary summary{name, "", ""};
     try {
-      summary.origin = read_annotation_index(annotation_folder(store, name), shards).origin;
+      const fs::path folder = annotation_folder(store, name);
+      const AnnotationIndex index = read_annotation_index(folder, shards);
+      summary.origin = index.origin;
+      summary.fault = missing_part(folder, index);
     } catch (const common::Error& failure) {
       summary.fault = failure.what();
     }
@@ -84,7 +110,10 @@ std::vector<AnnotationSummary> annotation_summaries(const fs::path& store,
 std::vector<std::string> verify_annotations(const fs::path& store,
                                             const std::vector<ShardRecord>& shards) {
   std::vector<std::string> faults;
-  for (const std::string& name : annotation_names(store)) {
+  const std::vector<std::string> names = annotation_names(store);
+  // Which tracklet a row belongs to, only the store knows.
+  const bool has_tracklets = !names.empty() && can_be_opened(store);
+  for (const std::string& name : names) {
     const fs::path folder = annotation_folder(store, name);
     const size_t before = faults.size();
     try {
@@ -92,8 +121,13 @@ std::vector<std::string> verify_annotations(const fs::path& store,
         const std::string fault = annotation_shard_fault(folder / shard.file, shard);
         if (!fault.empty()) faults.push_back((folder / shard.file).string() + ": " + fault);
       }
-      // What the checksums do not say: that these are joints.
-      if (faults.size() == before) JointAnnotation(store, shards, name);
+      if (faults.size() > before) continue;
+      // What the checksums do not say: that these are joints, and numbers.
+      if (has_tracklets) {
+        TrackletStore(store, {true, name});
+      } else {
+        JointAnnotation(store, shards, name);
+      }
     } catch (const common::Error& failure) {
       faults.push_back(failure.what());
     }

@@ -23,7 +23,7 @@ class JointAnnotation {
  public:
   // Reads every byte once against its checksum. Throws InputError naming the annotation or its file
   // if it is missing, damaged, of another format version or of another store: `shards` are those of
-  // the store's manifest.
+  // the store's manifest. Whether the joints are finite, TrackletStore looks.
   JointAnnotation(const std::filesystem::path& store, const std::vector<ShardRecord>& shards,
                   const std::string& name);
   ~JointAnnotation();
@@ -37,8 +37,8 @@ class JointAnnotation {
   std::unique_ptr<State> state_;
 };
 
-// What one annotation says of itself; `fault` is empty when its index can be read and belongs to
-// the store. Does not read the joints.
+// What one annotation says of itself; `fault` is empty when its index can be read, belongs to
+// the store, and its files are there with the right sizes. Does not read the joints.
 struct AnnotationSummary {
   std::string name, origin, fault;
 };

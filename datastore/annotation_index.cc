@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "datastore/image.h"
 #include "datastore/json_place.h"
 #include "datastore/sealed_json.h"
 
@@ -89,10 +90,20 @@ AnnotationIndex read_annotation_index(const fs::path& folder,
   return index;
 }
 
-std::string annotation_shard_fault(const fs::path& file, const AnnotationShard& shard) {
+std::string annotation_size_fault(const fs::path& file, const AnnotationShard& shard) {
   std::error_code failure;
   if (!fs::is_regular_file(file, failure)) return "is missing";
   if (fs::file_size(file, failure) != shard.bytes) return "has another size than was written";
+  constexpr uint64_t kFrameBytes = sizeof(Joint) * kJointCount;
+  if (shard.bytes / kFrameBytes < static_cast<uint64_t>(shard.frames)) {
+    return "is too short for joints of " + std::to_string(shard.frames) + " frames";
+  }
+  return "";
+}
+
+std::string annotation_shard_fault(const fs::path& file, const AnnotationShard& shard) {
+  const std::string fault = annotation_size_fault(file, shard);
+  if (!fault.empty()) return fault;
   if (crc32c_outside(file, {}) != shard.crc32c) return "differs from what was written";
   return "";
 }

@@ -36,7 +36,10 @@ void write_annotation_index(const std::filesystem::path& folder, const Annotatio
 AnnotationIndex read_annotation_index(const std::filesystem::path& folder,
                                       const std::vector<ShardRecord>& shards);
 
-// "" if that file of the folder is what the index says; otherwise what is wrong with it.
+// "" if that file is there and as long as the index says; otherwise what is wrong with it.
+std::string annotation_size_fault(const std::filesystem::path& file, const AnnotationShard& shard);
+
+// The same, after every byte was read: "" if the file is what the index says.
 std::string annotation_shard_fault(const std::filesystem::path& file, const AnnotationShard& shard);
 
 }  // namespace muster::datastore

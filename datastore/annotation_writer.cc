@@ -1,8 +1,11 @@
 #include "datastore/annotation_writer.h"
 
+#include <algorithm>
+
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "datastore/annotation_index.h"
+#include "datastore/finite_joints.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/shard_format.h"
 
@@ -27,6 +30,12 @@ AnnotationShard write_shard(const TrackletStore& store, int32_t number, const fs
     for (int64_t frame = 0; frame < tracklet.length; ++frame) {
       const std::vector<Joint> found = joints_of(tracklet, frame);
       MUSTER_REQUIRE(found.size(), ==, static_cast<size_t>(kJointCount));
+      if (!std::all_of(found.begin(), found.end(), is_finite)) {
+        throw common::InputError(
+            "joints of identity " + std::to_string(tracklet.identity) + " under camera " +
+                std::to_string(tracklet.camera) + ", frame " + std::to_string(frame + 1),
+            "are not all finite", "give an unknown joint confidence 0 and any place");
+      }
       rows.insert(rows.end(), found.begin(), found.end());
     }
     write_rows(joints, H5T_NATIVE_FLOAT, static_cast<hsize_t>(tracklet.first_frame),

@@ -11,13 +11,14 @@
 
 namespace muster::datastore {
 
-// kJointCount joints of one frame, in pixels of the stored frame.
+// kJointCount joints of one frame, finite numbers, in pixels of the stored frame
+// (datastore/image.h).
 using JointsOfFrame = std::function<std::vector<Joint>(const StoredTracklet&, int64_t frame)>;
 
 // Makes STORE/annotations/NAME (datastore/annotation.h): writes aside, then renames the whole
 // folder. `origin` is one sentence: who found them, with what. Throws InputError if the name is
-// empty, begins with a dot, has a slash or is taken; SystemError if the disk fails. One thread;
-// calls `joints_of` in the store's order.
+// empty, begins with a dot, has a slash or is taken, or if a joint is not finite; SystemError if
+// the disk fails. One thread; calls `joints_of` in the store's order.
 void write_joint_annotation(const TrackletStore& store, const std::string& name,
                             const std::string& origin, const JointsOfFrame& joints_of,
                             common::ProgressSink& progress);

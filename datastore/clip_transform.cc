@@ -4,6 +4,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "common/error.h"
+#include "datastore/resample.h"
 #include "datastore/shard_format.h"
 
 namespace muster::datastore {
@@ -214,10 +215,6 @@ void apply_joint_transform(const ClipView& clip, const ClipFormat& format,
                            const ClipTransform& transform, Joint* joints) {
   require_fitting(format, transform.window());
   MUSTER_REQUIRE(clip.joints != nullptr, ==, true);
-  // Whole numbers are centres of pixels.
-  const auto resized = [](float place, int from, int to) {
-    return (place + 0.5f) * static_cast<float>(to) / static_cast<float>(from) - 0.5f;
-  };
   const auto right = static_cast<float>(format.crop_width - 1);
   const auto bottom = static_cast<float>(format.crop_height - 1);
   for (int frame = 0; frame < clip.frames; ++frame) {
@@ -225,9 +222,9 @@ void apply_joint_transform(const ClipView& clip, const ClipFormat& format,
     Joint* written = joints + static_cast<size_t>(frame) * kJointCount;
     for (int number = 0; number < kJointCount; ++number) {
       Joint joint = stored[transform.flip ? mirrored_joint(number) : number];
-      joint.x =
-          resized(joint.x, clip.width, format.resize_width) - static_cast<float>(transform.crop_x);
-      joint.y = resized(joint.y, clip.height, format.resize_height) -
+      joint.x = resized_place(joint.x, clip.width, format.resize_width) -
+                static_cast<float>(transform.crop_x);
+      joint.y = resized_place(joint.y, clip.height, format.resize_height) -
                 static_cast<float>(transform.crop_y);
       if (transform.flip) joint.x = right - joint.x;
       const bool inside = joint.x >= -0.5f && joint.x <= right + 0.5f && joint.y >= -0.5f &&

@@ -74,7 +74,7 @@ class FilmCutter {
     for (size_t track = 0; track < film_.tracks.size(); ++track) {
       if (left_out_.count(track) == 0) usable.push_back(std::move(film_.tracks[track]));
     }
-    return {film_.frames, std::move(usable)};
+    return {film_.frames, std::move(usable), ""};
   }
 
  private:
@@ -144,7 +144,9 @@ CutFilm cut_people(const FilmPlace& place, const std::string& name,
   }
   progress.end();
   const bool drops_late_boxes = end_is_judged || judge_end(*frames, place, faults, progress);
-  return cutter.finish(drops_late_boxes);
+  CutFilm cut = cutter.finish(drops_late_boxes);
+  cut.early_end = frames->early_end();
+  return cut;
 }
 
 }  // namespace muster::datastore

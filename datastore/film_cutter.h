@@ -20,12 +20,13 @@ struct CutBox {
 
 struct CutTrack {
   int32_t number = 0;
-  std::vector<CutBox> boxes;  // by rising frame
+  std::vector<CutBox> boxes;  // by rising frame; none where all of its frames are lost
 };
 
 struct CutFilm {
   int64_t frames = 0;  // decoded
   std::vector<CutTrack> tracks;
+  std::string early_end;  // as FilmFrames::early_end()
 };
 
 // `box_file` is what messages name for boxes with a line. A picture that is missing or cannot be

@@ -143,23 +143,30 @@ class FootageOpener {
   void add_listed(size_t film, const CutFilm& cut) {
     std::set<int32_t> there;
     for (const CutTrack& track : cut.tracks) {
-      there.insert(track.number);
       const auto listed = listed_.find({film, track.number});
       if (listed == listed_.end()) {
         ++unlisted_tracks_;
         continue;
       }
+      if (track.boxes.empty()) continue;
+      there.insert(track.number);
       append_whole_track(
           track,
           {film, listed->second.identity, listed->second.camera, name_of(film, track.number)}, 1,
           tracklets_);
     }
+    note_lost(film, there, cut.early_end);
+  }
+
+  // The rows that list tracks of this film that are not among those `there`.
+  void note_lost(size_t film, const std::set<int32_t>& there, const std::string& early_end) {
+    const std::string why = early_end.empty() ? "" : "; the film " + early_end;
     for (auto listed = listed_.lower_bound({film, 0});
          listed != listed_.end() && listed->first.first == film; ++listed) {
       if (there.count(listed->first.second) > 0) continue;
       faults_.leave_out(listed->second.place,
                         footage_.films[film].name + " has no track " +
-                            std::to_string(listed->first.second) + " that can be used",
+                            std::to_string(listed->first.second) + " that can be used" + why,
                         "tracks are the numbers in the file of boxes, or those of the detector");
     }
   }

@@ -23,7 +23,8 @@ struct SourceFrame {
 
 constexpr int kJointCount = 14;
 
-// One body joint in pixels of the frame; confidence 0 (unknown or outside) to 1.
+// One body joint in pixels of the frame: (0, 0) is the centre of its upper left pixel. Confidence 0
+// (unknown or outside) to 1.
 struct Joint {
   float x = 0, y = 0, confidence = 0;
 };

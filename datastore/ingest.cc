@@ -50,7 +50,7 @@ class Ingester {
     identity_ = ingest_identity(dataset_, options_, progress_);
     if (const std::optional<Manifest> there = manifest_there(store_, identity_)) {
       if (verify_shards(store_, *there, VerifyDepth::kCrc32c, progress_, options_.jobs).empty()) {
-        for (const ShardRecord& shard : there->shards) remove_remains_of(shard.file);
+        remove_remains(store_);
         StoreMark::remove_unheld(store_, identity_);
         return {IngestOutcome::kAlreadyThere, *there};
       }
@@ -63,6 +63,7 @@ class Ingester {
     for (const size_t i : selection_.tracklets) descriptions_.push_back(dataset_.tracklets()[i]);
     plans_ = plan_shards(descriptions_, options_);
     records_.resize(plans_.size());
+    finished_ = finished_shards(store_, identity_, plans_, promised_, options_.jobs, progress_);
     Manifest manifest = manifest_without_shards();
     announce(manifest);
     make_store_directory();
@@ -75,8 +76,7 @@ class Ingester {
     describe_other_shards();
     manifest.shards = std::move(records_);
     write_manifest(store_, manifest);
-    // Of writers that died while this one was working.
-    for (const ShardPlan& plan : plans_) remove_remains_of(plan.file);
+    remove_remains(store_);
     return {continued_ ? IngestOutcome::kContinued : IngestOutcome::kBuilt, manifest};
   }
 
@@ -113,10 +113,7 @@ class Ingester {
   // What is about to be written, and whether it fits. What lies there already is not written again.
   void announce(const Manifest& manifest) const {
     int64_t frames_there = 0;
-    for (const ShardPlan& plan : plans_) {
-      std::error_code ignored;
-      if (fs::exists(store_ / plan.file, ignored)) frames_there += plan.frames;
-    }
+    for (size_t i = 0; i < plans_.size(); ++i) frames_there += finished_[i] ? plans_[i].frames : 0;
     const uint64_t whole =
         estimated_bytes(dataset_, selection_.tracklets, manifest.geometry.has_joints, options_);
     const auto missing = static_cast<uint64_t>(
@@ -135,13 +132,6 @@ class Ingester {
     std::error_code failure;
     made_directory_ = fs::create_directories(store_, failure);
     if (failure) throw common::system_call_error(store_.string(), "create", failure.value());
-    common::remove_stale_temporaries(store_ / kManifestName);
-    for (const ShardPlan& plan : plans_) common::remove_stale_temporaries(store_ / plan.file);
-  }
-
-  void remove_remains_of(const std::string& shard_file) const {
-    common::remove_stale_temporaries(store_ / shard_file);
-    ShardClaim::remove_unheld(store_ / shard_file);
   }
 
   // Passes over the shards that are not finished until none is left: those that nobody else writes
@@ -166,16 +156,21 @@ class Ingester {
 
   // False while another process is writing it.
   bool finish_shard(const ShardPlan& plan, const FrameGeometry& geometry) {
-    const fs::path path = store_ / plan.file;
-    std::optional<ShardClaim> claim = ShardClaim::attempt(path);
-    if (!claim) return false;
-    std::string fault;
-    const ShardState state = state_of_shard(path, identity_, promised_, fault);
-    if (state == ShardState::kDamaged) set_aside(path, fault);
-    if (state != ShardState::kFinished) {
-      promised_.erase(plan.file);
-      write_shard(plan, geometry, std::move(*claim));
-      return true;
+    if (!finished_[index_of(plan)]) {
+      const fs::path path = store_ / plan.file;
+      std::optional<ShardClaim> claim = ShardClaim::attempt(path);
+      if (!claim) return false;
+      common::remove_stale_temporaries(path);
+      std::string fault;
+      const ShardState state = state_of_shard(path, identity_, promised_, fault);
+      if (state == ShardState::kDamaged) {
+        progress_.note(fault + "; it is made again and kept beside the new one");
+      }
+      if (state != ShardState::kFinished) {
+        promised_.erase(plan.file);
+        write_shard(plan, geometry, std::move(*claim));
+        return true;
+      }
     }
     const auto promise = promised_.find(plan.file);
     if (promise != promised_.end()) record_of(plan) = promise->second;
@@ -183,17 +178,6 @@ class Ingester {
     frames_done_ += plan.frames;
     progress_.advance(frames_done_);
     return true;
-  }
-
-  void set_aside(const fs::path& path, const std::string& fault) const {
-    fs::path aside = path.string() + ".damaged";
-    std::error_code failure;
-    for (int number = 2; fs::exists(aside, failure); ++number) {
-      aside = path.string() + ".damaged-" + std::to_string(number);
-    }
-    fs::rename(path, aside, failure);
-    if (failure) throw common::system_call_error(path.string(), "rename", failure.value());
-    progress_.note(fault + "; kept as " + aside.filename().string() + " and made again");
   }
 
   void write_shard(const ShardPlan& plan, const FrameGeometry& geometry, ShardClaim claim) {
@@ -223,7 +207,7 @@ class Ingester {
                    [this, &plan, writer = std::move(writer), claim = std::move(claim)]() mutable {
                      const ShardClaim held = std::move(claim);
                      const auto finished = std::move(writer);
-                     finished->publish();
+                     finished->publish(&set_damaged_shard_aside);
                      record_of(plan) = described(plan);
                    });
     if (!hdf5_allows_threads()) await_publishing();
@@ -233,9 +217,10 @@ class Ingester {
     if (publishing_.valid()) publishing_.get();
   }
 
-  ShardRecord& record_of(const ShardPlan& plan) {
-    return records_[static_cast<size_t>(&plan - plans_.data())];
+  size_t index_of(const ShardPlan& plan) const {
+    return static_cast<size_t>(&plan - plans_.data());
   }
+  ShardRecord& record_of(const ShardPlan& plan) { return records_[index_of(plan)]; }
 
   ShardRecord described(const ShardPlan& plan) const {
     const ShardReader reader(store_ / plan.file);
@@ -273,6 +258,7 @@ class Ingester {
   TrackletSelection selection_;
   std::vector<TrackletDescription> descriptions_;  // of the selection
   std::vector<ShardPlan> plans_;
+  std::vector<uint8_t> finished_;     // of the plans; found there when this ingest began
   std::vector<ShardRecord> records_;  // of the plans; without a file's name: not yet known
   std::optional<StoreMark> mark_;     // until the last shard is published
   int64_t frames_done_ = 0;

@@ -25,11 +25,13 @@ Codec& decompressor() {
   return codec;
 }
 
-// Cameras write files that libjpeg warns of and that decode well; a file that ends early is only a
-// warning to it as well, but not to us.
+// Cameras write files that libjpeg warns of and that decode well. Damaged data and a file that ends
+// early are only warnings to it as well, but not to us. Of several warnings the first is told.
 bool is_serious(tjhandle codec) {
-  return tjGetErrorCode(codec) != TJERR_WARNING ||
-         std::string(tjGetErrorStr2(codec)).find("remature end") != std::string::npos;
+  if (tjGetErrorCode(codec) != TJERR_WARNING) return true;
+  const std::string warning = tjGetErrorStr2(codec);
+  return warning.find("Corrupt JPEG data") != std::string::npos ||
+         warning.find("Premature end") != std::string::npos;
 }
 
 // A broken picture leaves tables behind that spoil later ones, so its codec goes with it.
@@ -40,6 +42,10 @@ bool is_serious(tjhandle codec) {
 }
 
 }  // namespace
+
+bool is_jpeg(const uint8_t* bytes, size_t count) {
+  return count >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
+}
 
 std::vector<uint8_t> encoded_jpeg(const Image& image) {
   std::vector<uint8_t> bytes(tjBufSize(image.width, image.height, TJSAMP_444));

@@ -71,7 +71,7 @@ json to_json(const Manifest& m) {
 }
 
 // Beyond these no number is believed.
-constexpr int64_t kMostPixels = 16384, kMostCount = int64_t{1} << 40, kMostBytes = int64_t{1} << 50;
+constexpr int64_t kMostCount = int64_t{1} << 40, kMostBytes = int64_t{1} << 50;
 
 std::vector<ByteRange> payloads_from(const JsonPlace& place, int64_t shard_bytes) {
   std::vector<ByteRange> payloads;
@@ -121,12 +121,12 @@ ShardRecord shard_from(const JsonPlace& place, size_t number) {
 
 FrameGeometry geometry_from(const JsonPlace& place) {
   FrameGeometry geometry;
-  geometry.height = static_cast<int>(place.at("frame_height").whole(1, kMostPixels));
-  geometry.width = static_cast<int>(place.at("frame_width").whole(1, kMostPixels));
-  geometry.flow_height = static_cast<int>(place.at("flow_height").whole(0, kMostPixels));
+  geometry.height = static_cast<int>(place.at("frame_height").whole(1, kMostPixelsAcross));
+  geometry.width = static_cast<int>(place.at("frame_width").whole(1, kMostPixelsAcross));
+  geometry.flow_height = static_cast<int>(place.at("flow_height").whole(0, kMostPixelsAcross));
   const bool flow = geometry.flow_height > 0;
   geometry.flow_width =
-      static_cast<int>(place.at("flow_width").whole(flow ? 1 : 0, flow ? kMostPixels : 0));
+      static_cast<int>(place.at("flow_width").whole(flow ? 1 : 0, flow ? kMostPixelsAcross : 0));
   const std::string encoding = place.at("encoding").text();
   for (const FrameEncoding known : {FrameEncoding::kJpeg, FrameEncoding::kRaw}) {
     if (encoding == encoding_name(known)) geometry.encoding = known;

@@ -9,8 +9,8 @@
 
 namespace muster::datastore {
 
-// PNG, JPEG, BMP... to RGB. Throws InputError naming the file if it is missing, truncated or no
-// picture.
+// JPEG, PNG or BMP to RGB, whichever the first bytes tell of. Throws InputError naming the file if
+// it is missing, damaged or none of these; libraries print nothing.
 Image read_picture(const std::filesystem::path& path);
 
 // The same, and the file itself where it is a JPEG.

@@ -15,4 +15,9 @@ Image resized(const Image& image, int height, int width) {
   return result;
 }
 
+float resized_place(float place, int from, int to) {
+  const float scale = static_cast<float>(to) / static_cast<float>(from);
+  return place * scale + 0.5f * (scale - 1);
+}
+
 }  // namespace muster::datastore

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/atomic_file.h"
 #include "common/error.h"
 
 namespace muster::datastore {
@@ -35,9 +36,10 @@ std::optional<ShardClaim> ShardClaim::attempt(const fs::path& shard) {
   return ShardClaim(lock, descriptor);
 }
 
-void ShardClaim::remove_unheld(const fs::path& shard) noexcept {
+void ShardClaim::remove_remains(const fs::path& shard) noexcept {
   try {
-    if (fs::exists(claim_file(shard))) attempt(shard);
+    const std::optional<ShardClaim> claim = attempt(shard);
+    if (claim) common::remove_stale_temporaries(shard);
   } catch (const std::exception&) {
   }
 }

@@ -14,8 +14,9 @@ class ShardClaim {
  public:
   // Empty while somebody else holds it. Throws SystemError if the lock file cannot be made.
   static std::optional<ShardClaim> attempt(const std::filesystem::path& shard);
-  // Removes the file of a claim whose process died, where there is one and it can be removed.
-  static void remove_unheld(const std::filesystem::path& shard) noexcept;
+  // Removes what writers of the shard left when they died, where nobody holds its claim and it can
+  // be removed.
+  static void remove_remains(const std::filesystem::path& shard) noexcept;
   ShardClaim(ShardClaim&& other) noexcept;
   ShardClaim& operator=(ShardClaim&& other) = delete;
   ~ShardClaim();

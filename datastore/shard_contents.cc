@@ -24,7 +24,7 @@ void read_column(const Hdf5Handle& file, const std::string& name, hid_t type,
 
 int read_side(const Hdf5Handle& file, const std::string& name, const std::string& path) {
   const int64_t pixels = read_integer_attribute(file, name, path);
-  if (pixels < 1 || pixels > static_cast<int64_t>(kMostPixelsAcross)) {
+  if (pixels < 1 || pixels > kMostPixelsAcross) {
     throw InputError(
         path, "attribute '" + name + "' is " + std::to_string(pixels) + ", which no frame measures",
         "ingest it again");
@@ -119,6 +119,10 @@ void check_consistency(const ShardContents& shard) {
 }
 
 }  // namespace
+
+void demand_readable_format(const fs::path& path) {
+  demand_finished(open_hdf5_file(path.string()), path.string());
+}
 
 ShardContents read_shard_contents(const fs::path& path) {
   ShardContents shard;

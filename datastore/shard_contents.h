@@ -38,4 +38,8 @@ struct ShardContents {
 // or inconsistent. Whether it is what was once written, only checksums tell.
 ShardContents read_shard_contents(const std::filesystem::path& path);
 
+// Only that the file is a finished shard of a format version that read_shard_contents reads; throws
+// as that does. Reads attributes alone.
+void demand_readable_format(const std::filesystem::path& path);
+
 }  // namespace muster::datastore

@@ -20,6 +20,9 @@ constexpr char kTrackletCamera[] = "/tracklets/camera";
 constexpr char kTrackletSequence[] = "/tracklets/sequence";
 constexpr char kTrackletRole[] = "/tracklets/role";  // since 1.1
 
+// The longest side of a frame or of its flow that readers take. An ingest writes at most 8192.
+constexpr int64_t kMostPixelsAcross = 65535;
+
 // Pixels per frame that one count of int8 flow stands for.
 constexpr double kFlowPixelsPerCount = 20.0 / 127.0;
 

@@ -11,8 +11,9 @@ namespace {
 bool has_shape(const std::vector<hsize_t>& shape, const std::vector<hsize_t>& demanded) {
   if (shape.size() != demanded.size()) return false;
   for (size_t axis = 1; axis < shape.size(); ++axis) {
-    const bool fits = demanded[axis] == 0 ? shape[axis] >= 1 && shape[axis] <= kMostPixelsAcross
-                                          : shape[axis] == demanded[axis];
+    const bool fits = demanded[axis] == 0
+                          ? shape[axis] >= 1 && shape[axis] <= hsize_t{kMostPixelsAcross}
+                          : shape[axis] == demanded[axis];
     if (!fits) return false;
   }
   return true;

@@ -7,11 +7,9 @@
 
 #include "datastore/hdf5_handle.h"
 #include "datastore/mapped_file.h"
+#include "datastore/shard_format.h"
 
 namespace muster::datastore {
-
-// The longest side of a frame or of its flow; what people write would not fit an int otherwise.
-constexpr hsize_t kMostPixelsAcross = 65535;
 
 // Contiguous rows come from the mapped file, without HDF5's global lock. The rows of a repacked
 // copy (chunked, filtered, of another byte order) come through HDF5, one reader at a time. read()

@@ -222,7 +222,7 @@ void ShardWriter::State::write_columns() {
   column(kTrackletRole, H5T_STD_I32LE, H5T_NATIVE_INT32, columns.role);
 }
 
-std::string ShardWriter::publish() try {
+std::string ShardWriter::publish(void (*make_way)(const fs::path& path)) try {
   State& s = *state_;
   MUSTER_REQUIRE(s.frames, ==, s.total_frames);
   MUSTER_REQUIRE(static_cast<int64_t>(s.columns.start.size()), ==, s.total_tracklets);
@@ -245,6 +245,7 @@ std::string ShardWriter::publish() try {
   s.file.close(s.name());
   common::sync_path(s.temporary);
   ShardReader(s.temporary).verify_content();
+  if (make_way != nullptr) make_way(s.path);
   common::publish_file(s.temporary, s.path);
   s.published = true;
   return uuid;

@@ -32,8 +32,9 @@ class ShardWriter {
   ~ShardWriter();
   void append(const EncodedTracklet& tracklet);
   // Writes columns and attributes, closes, syncs, reads everything back against the checksums,
-  // renames. Returns the uuid, a function of the content alone.
-  std::string publish();
+  // calls `make_way` with the final path, renames. Returns the uuid, a function of the content
+  // alone.
+  std::string publish(void (*make_way)(const std::filesystem::path& path) = nullptr);
 
  private:
   struct State;

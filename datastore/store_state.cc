@@ -1,8 +1,13 @@
 #include "datastore/store_state.h"
 
+#include <algorithm>
+#include <set>
+
 #include "common/error.h"
 #include "common/sha256.h"
 #include "datastore/directory_listing.h"
+#include "datastore/ordered_parallel.h"
+#include "datastore/shard_claim.h"
 #include "datastore/shard_reader.h"
 #include "datastore/store_mark.h"
 
@@ -91,6 +96,52 @@ ShardState state_of_shard(const fs::path& path, const std::string& identity,
     return ShardState::kDamaged;
   }
   throw foreign_shard(path);
+}
+
+std::vector<uint8_t> finished_shards(const fs::path& store, const std::string& identity,
+                                     const std::vector<ShardPlan>& plans,
+                                     const PromisedShards& promised, int threads,
+                                     common::ProgressSink& progress) {
+  std::vector<uint8_t> finished(plans.size());
+  std::vector<size_t> there;
+  std::error_code ignored;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    if (fs::exists(store / plans[i].file, ignored)) there.push_back(i);
+  }
+  if (there.empty()) return finished;
+  progress.begin("reading finished shards", "shards", static_cast<int64_t>(there.size()));
+  ordered_parallel(
+      there.size(), threads,
+      [&](size_t i) {
+        std::string fault;
+        return state_of_shard(store / plans[there[i]].file, identity, promised, fault);
+      },
+      [&](size_t i, ShardState state) {
+        finished[there[i]] = state == ShardState::kFinished ? 1 : 0;
+        progress.advance(static_cast<int64_t>(i) + 1);
+      });
+  progress.end();
+  return finished;
+}
+
+void set_damaged_shard_aside(const fs::path& shard) {
+  std::error_code failure;
+  if (!fs::exists(shard, failure)) return;
+  fs::path aside = shard.string() + ".damaged";
+  for (int number = 2; fs::exists(aside, failure); ++number) {
+    aside = shard.string() + ".damaged-" + std::to_string(number);
+  }
+  fs::rename(shard, aside, failure);
+  if (failure) throw common::system_call_error(shard.string(), "rename", failure.value());
+}
+
+void remove_remains(const fs::path& store) {
+  std::set<std::string> files;
+  for (const std::string& name : names_in(store)) {
+    const size_t end = std::min({name.find(".tmp.", 1), name.rfind(".claim"), name.size()});
+    if (name[0] == '.' && end < name.size()) files.insert(name.substr(1, end - 1));
+  }
+  for (const std::string& file : files) ShardClaim::remove_remains(store / file);
 }
 
 }  // namespace muster::datastore

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/progress_sink.h"
 #include "datastore/manifest.h"
 #include "datastore/shard_plan.h"
 
@@ -32,5 +33,18 @@ enum class ShardState { kMissing, kFinished, kDamaged };
 // with a damaged one. Throws InputError if it belongs to another ingest.
 ShardState state_of_shard(const std::filesystem::path& path, const std::string& identity,
                           const PromisedShards& promised, std::string& fault);
+
+// For each shard of the plan whether it stands there finished; others may publish some meanwhile.
+std::vector<uint8_t> finished_shards(const std::filesystem::path& store,
+                                     const std::string& identity,
+                                     const std::vector<ShardPlan>& plans,
+                                     const PromisedShards& promised, int threads,
+                                     common::ProgressSink& progress);
+
+// Renames a shard, if it is there, so that a new one can take its place.
+void set_damaged_shard_aside(const std::filesystem::path& shard);
+
+// Removes what writers of shards and manifest left when they died.
+void remove_remains(const std::filesystem::path& store);
 
 }  // namespace muster::datastore

@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "common/file_descriptor.h"
 #include "common/sha256.h"
+#include "datastore/finite_joints.h"
 #include "datastore/manifest.h"
 #include "datastore/ordered_parallel.h"
 #include "datastore/tracklet_store.h"
@@ -172,6 +173,7 @@ std::vector<std::string> contradictions_of_store(const fs::path& store) {
   try {
     const TrackletStore opened(store);
     const Manifest& manifest = opened.manifest();
+    if (opened.has_joints()) demand_finite_joints(opened);
     if (!manifest.left_out.empty()) return {};  // persons of the splits may be among it
     std::set<int32_t> identities;
     for (const StoredTracklet& tracklet : opened.tracklets()) identities.insert(tracklet.identity);

@@ -1,6 +1,7 @@
 #include "datastore/tracklet_encoder.h"
 
 #include "common/error.h"
+#include "datastore/finite_joints.h"
 #include "datastore/jpeg_codec.h"
 #include "datastore/optical_flow.h"
 #include "datastore/resample.h"
@@ -25,14 +26,17 @@ Image stored_size(const Image& image, const IngestOptions& options) {
   return resized(image, options.frame_height, options.frame_width);
 }
 
-void scale_joints(std::vector<Joint>& joints, int64_t frame, const Image& source,
+void scale_joints(EncodedTracklet& tracklet, int64_t frame, const Image& source,
                   const IngestOptions& options) {
-  const float scale_x = static_cast<float>(options.frame_width) / source.width;
-  const float scale_y = static_cast<float>(options.frame_height) / source.height;
-  for (int joint = 0; joint < kJointCount; ++joint) {
-    Joint& place = joints[static_cast<size_t>(frame) * kJointCount + joint];
-    place.x *= scale_x;
-    place.y *= scale_y;
+  for (int number = 0; number < kJointCount; ++number) {
+    Joint& joint = tracklet.joints[static_cast<size_t>(frame) * kJointCount + number];
+    joint.x = resized_place(joint.x, source.width, options.frame_width);
+    joint.y = resized_place(joint.y, source.height, options.frame_height);
+    if (is_finite(joint)) continue;
+    throw common::InputError(tracklet.description.name,
+                             "joint " + std::to_string(number + 1) + " of frame " +
+                                 std::to_string(frame + 1) + " is too far away to be scaled",
+                             "correct its joints or remove them all");
   }
 }
 
@@ -63,7 +67,7 @@ EncodedTracklet encode_tracklet(const DatasetReader& dataset, size_t index,
   Image previous;
   for (int64_t frame = 0; frame < tracklet.description.frames; ++frame) {
     const SourceFrame source = dataset.read_frame(index, frame);
-    if (has_joints) scale_joints(tracklet.joints, frame, source.image, options);
+    if (has_joints) scale_joints(tracklet, frame, source.image, options);
     Image image = stored_size(source.image, options);
     tracklet.frames.push_back(encoded(source, image, options));
     if (options.flow_height == 0) continue;

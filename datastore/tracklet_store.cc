@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "datastore/annotation.h"
+#include "datastore/finite_joints.h"
 #include "datastore/shard_reader.h"
 
 namespace muster::datastore {
@@ -126,6 +127,7 @@ TrackletStore::TrackletStore(const fs::path& directory, const JointSource& joint
   if (!s.annotation_name.empty()) {
     s.annotation.emplace(directory, s.manifest.shards, s.annotation_name);
   }
+  if (has_joints() && (joints.wanted || s.annotation)) demand_finite_joints(*this);
 }
 
 TrackletStore::~TrackletStore() = default;

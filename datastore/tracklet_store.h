@@ -33,8 +33,8 @@ class TrackletStore {
  public:
   // Opens manifest, shards and what `joints` asks for, and checks that they fit together. Throws
   // InputError naming the store, the shard or the annotation, also where joints are wanted and
-  // several annotations could give them. Reads an annotation whole; no payloads of shards, see
-  // store_verification.h.
+  // several annotations could give them, or one of them is not finite. Reads the joints that are
+  // wanted, an annotation whole; no frames and no flow, see store_verification.h.
   explicit TrackletStore(const std::filesystem::path& directory, const JointSource& joints = {});
   ~TrackletStore();
   const std::filesystem::path& directory() const;

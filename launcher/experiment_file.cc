@@ -9,6 +9,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "launcher/message_at.h"
 #include "launcher/nearest_name.h"
 
 namespace muster::launcher {
@@ -58,28 +59,16 @@ std::string enum_complaint(const std::string& value, const google::protobuf::Enu
   return text + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
 }
 
-// The type of the first enum field of that name in `type` or below, or null.
-const google::protobuf::EnumDescriptor* enum_of_field(const Descriptor& type,
-                                                      const std::string& name) {
-  for (int i = 0; i < type.field_count(); ++i) {
-    const FieldDescriptor& field = *type.field(i);
-    if (field.enum_type() != nullptr && field.name() == name) return field.enum_type();
-    if (field.message_type() == nullptr) continue;
-    const auto* below = enum_of_field(*field.message_type(), name);
-    if (below != nullptr) return below;
-  }
-  return nullptr;
-}
-
 // Collects every complaint of the parser. Unknown fields come as warnings, so that parsing goes on.
 class Complaints : public google::protobuf::io::ErrorCollector {
  public:
-  explicit Complaints(const std::string& path) : path_(path) {}
+  // `text` is what is parsed: an experiment, or "" for the value of one field.
+  explicit Complaints(const std::string& path, const std::string& text = "")
+      : path_(path), text_(text) {}
   void AddError(int line, int column, const std::string& message) override {
     const std::vector<std::string> parts = quoted_parts(message);  // value, field
-    const auto* type = message.rfind("Unknown enumeration value", 0) == 0 && parts.size() == 2
-                           ? enum_of_field(*proto::Experiment::descriptor(), parts[1])
-                           : nullptr;
+    const bool is_enum = message.rfind("Unknown enumeration value", 0) == 0 && parts.size() == 2;
+    const auto* type = is_enum ? enum_at(line, column, parts[1]) : nullptr;
     add(line, column,
         type != nullptr ? parts[1] + ": " + enum_complaint(parts[0], *type) : message);
   }
@@ -97,11 +86,18 @@ class Complaints : public google::protobuf::io::ErrorCollector {
   const std::vector<std::string>& lines() const { return lines_; }
 
  private:
+  // Null if the message at that place has no enum field of that name.
+  const google::protobuf::EnumDescriptor* enum_at(int line, int column,
+                                                  const std::string& name) const {
+    const Descriptor* message = message_at(*proto::Experiment::descriptor(), text_, line, column);
+    const FieldDescriptor* field = message == nullptr ? nullptr : message->FindFieldByName(name);
+    return field == nullptr ? nullptr : field->enum_type();
+  }
   void add(int line, int column, const std::string& text) {
     lines_.push_back(path_ + ":" + std::to_string(line + 1) + ":" + std::to_string(column + 1) +
                      ": " + text);
   }
-  const std::string path_;
+  const std::string path_, text_;
   std::vector<std::string> lines_;
 };
 
@@ -203,7 +199,7 @@ proto::Experiment read_experiment(const std::string& path,
                                   const std::vector<std::string>& settings) {
   const std::string text = common::read_file(path);
   proto::Experiment experiment;
-  Complaints complaints(path);
+  Complaints complaints(path, text);
   TextFormat::Parser parser;
   parser.RecordErrorsTo(&complaints);
   parser.AllowUnknownField(true);

@@ -68,11 +68,13 @@ void demand_fields_of_the_sampler(const proto::Batch& batch) {
   const auto refuse = [&](const std::string& field, const std::string& instead) {
     throw InputError("training.batch." + field, "has no meaning with " + sampler, instead);
   };
+  const std::string unset =
+      "--set training.batch=off before the other --set takes away what the file says of the batch";
   if (batch.sampler() == proto::IDENTITIES) {
-    if (batch.has_size()) refuse("size", "set identities and clips");
+    if (batch.has_size()) refuse("size", "set identities and clips instead; " + unset);
   } else {
-    if (batch.has_identities()) refuse("identities", "set size");
-    if (batch.has_clips()) refuse("clips", "set size");
+    if (batch.has_identities()) refuse("identities", "set size instead; " + unset);
+    if (batch.has_clips()) refuse("clips", "set size instead; " + unset);
   }
   if (batch.frame_choice() != proto::ALL) return;
   for (const auto& [field, set] : {std::pair<const char*, bool>("frames", batch.has_frames()),

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "datastore/resample.h"
 #include "datastore/synthetic/drawing/camera_effects.h"
 #include "datastore/synthetic/drawing/figure_painter.h"
 #include "datastore/synthetic/drawing/passers_by.h"
@@ -158,8 +159,9 @@ class TrackletRenderer {
       const float below = index == kHeadTop ? 0.02f * static_cast<float>(view.pixels_per_unit) : 0;
       const cv::Point at(cvFloor(pixel.x), cvFloor(pixel.y + below));
       Joint joint;
-      joint.x = pixel.x / kOversampling;
-      joint.y = pixel.y / kOversampling;
+      // Painted pixels have their centres at halves, joints have them at whole numbers.
+      joint.x = resized_place(pixel.x - 0.5f, kOversampling, 1);
+      joint.y = resized_place(pixel.y - 0.5f, kOversampling, 1);
       if (at.inside(cv::Rect(cv::Point(), big_)) && pixel.y >= 0) {
         const Shown shown = static_cast<Shown>(canvas_.shown.at<uint8_t>(at));
         joint.confidence = shows_joint(index, shown) ? 1.0f : 0.5f;

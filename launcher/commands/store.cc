@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "datastore/annotation.h"
+#include "datastore/shard_contents.h"
 #include "datastore/shard_reader.h"
 #include "datastore/store_verification.h"
 #include "launcher/command.h"
@@ -31,6 +32,15 @@ std::vector<std::string> repacked_shards(const std::string& store, const datasto
     }
   }
   return repacked;
+}
+
+// Shards of a version that this program does not know would make what is told below a guess.
+void demand_readable_shards(const std::string& store, const datastore::Manifest& m) {
+  for (const datastore::ShardRecord& shard : m.shards) {
+    const std::filesystem::path path = std::filesystem::path(store) / shard.file;
+    std::error_code ignored;
+    if (std::filesystem::exists(path, ignored)) datastore::demand_readable_format(path);
+  }
 }
 
 json left_out_as_json(const datastore::Manifest& m) {
@@ -61,6 +71,7 @@ struct StoreFacts {
 
 StoreFacts facts_of(const std::string& store) {
   StoreFacts facts{store, datastore::read_manifest(store), {}, {}};
+  demand_readable_shards(store, facts.manifest);
   facts.repacked = repacked_shards(store, facts.manifest);
   facts.annotations = datastore::annotation_summaries(store, facts.manifest.shards);
   for (const auto& shard : facts.manifest.shards) facts.bytes += shard.bytes;

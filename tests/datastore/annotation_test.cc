@@ -178,6 +178,18 @@ TEST_F(AnnotationTest, ItsSummarySaysWhoFoundThem) {
   EXPECT_EQ(summaries.front().fault, "");
 }
 
+TEST_F(AnnotationTest, ItsSummaryTellsOfFilesThatAreMissingOrOfAnotherSize) {
+  annotate();
+  const auto fault = [&] {
+    return annotation_summaries(path(), store_.manifest().shards).front().fault;
+  };
+  const fs::path file = folder() / "shard-00001.h5";
+  fs::resize_file(file, fs::file_size(file) - 1);
+  EXPECT_EQ(fault(), file.string() + ": has another size than was written");
+  fs::remove(file);
+  EXPECT_EQ(fault(), file.string() + ": is missing");
+}
+
 // Changes the index and seals it again, as somebody hostile would.
 void reseal(const fs::path& index, const std::string& from, const std::string& to) {
   std::string body = read_sealed_json(index);
@@ -206,6 +218,18 @@ TEST_F(AnnotationTest, AnIndexThatWasSealedAgainIsStillLookedAt) {
     EXPECT_FALSE(contains(text, "\n")) << text;
     fs::remove_all(folder());
   }
+}
+
+TEST_F(AnnotationTest, ItsSummaryTellsOfFilesTooShortForTheirFrames) {
+  annotate();
+  const fs::path file = folder() / "shard-00001.h5", index = folder() / "annotation.json";
+  fs::resize_file(file, 8 * kJointCount * sizeof(Joint) - 1);
+  auto value = nlohmann::json::parse(read_sealed_json(index));
+  value.at("shards").at(1).at("bytes") = fs::file_size(file);
+  value.at("shards").at(1).at("crc32c") = crc32c_outside(file, {});
+  write_sealed_json(index, value.dump(1));
+  EXPECT_EQ(annotation_summaries(path(), store_.manifest().shards).front().fault,
+            file.string() + ": is too short for joints of 8 frames");
 }
 
 TEST_F(AnnotationTest, AFileThatHoldsNoJointsIsFoundThoughItsChecksumFits) {

@@ -102,7 +102,7 @@ TEST_F(FilmFramesTest, PicturesComeByNumberWithTheirHoles) {
   EXPECT_EQ(missing->fault, "has no picture");
   const auto damaged = frames->next();
   EXPECT_EQ(damaged->fault_object, place.pictures[2].string());
-  EXPECT_TRUE(contains(damaged->fault, "is not a readable picture")) << damaged->fault;
+  EXPECT_TRUE(contains(damaged->fault, "is no JPEG, PNG or BMP picture")) << damaged->fault;
   EXPECT_FALSE(frames->next());
   EXPECT_EQ(frames->early_end(), "");
 }

@@ -152,8 +152,9 @@ TEST(IngestTest, JointsAreScaledWithTheFrame) {
   const TrackletStore store(directory / "store");
   const Joint source = dataset.joint(3, 2, 11);
   const Joint stored = store.read_joints(store.tracklets()[3], 2)[11];
-  EXPECT_EQ(stored.x, 4 * source.x);
-  EXPECT_EQ(stored.y, 2 * source.y);
+  // The centre of a source pixel is the centre of the 2 rows and 4 columns that it becomes.
+  EXPECT_EQ(stored.x, 4 * source.x + 1.5f);
+  EXPECT_EQ(stored.y, 2 * source.y + 0.5f);
   EXPECT_EQ(stored.confidence, source.confidence);
 }
 

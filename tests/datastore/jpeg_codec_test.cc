@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <opencv2/imgcodecs.hpp>
 #include <thread>
@@ -90,6 +91,34 @@ TEST(JpegCodecTest, ATruncatedPictureIsAnInputErrorThatNamesTheObject) {
         failure_text<InputError>([&] { decoded_jpeg(bytes.data(), count, "shard 3 frame 9"); });
     EXPECT_TRUE(contains(text, "shard 3 frame 9")) << text;
   }
+}
+
+// libjpeg only warns of it, and fills in what it cannot read.
+TEST(JpegCodecTest, DamageInTheMiddleIsAnInputErrorThatNamesTheObject) {
+  const Image source = waves(64, 48, 1, 1);
+  const std::vector<uint8_t> whole = encoded_jpeg(source);
+  std::vector<uint8_t> stray = whole;  // ten bytes that belong to nothing, before the end marker
+  stray.insert(stray.end() - 2, 10, 0x55);
+  std::vector<uint8_t> overwritten = whole;
+  for (size_t i = 0; i < 60; ++i) overwritten[whole.size() / 2 + i] = uint8_t(i * 37 + 11);
+  for (const auto& bytes : {stray, overwritten}) {
+    const std::string text = failure_text<InputError>(
+        [&] { decoded_jpeg(bytes.data(), bytes.size(), "shard 3 frame 9"); });
+    EXPECT_TRUE(contains(text, "shard 3 frame 9: cannot be decoded: Corrupt JPEG data")) << text;
+    std::vector<uint8_t> rgb(source.rgb.size());
+    EXPECT_FALSE(decode_jpeg_into(bytes.data(), bytes.size(), 64, 48, false, rgb.data()));
+  }
+}
+
+TEST(JpegCodecTest, WhatLibjpegWarnsOfOtherwiseDecodes) {
+  const Image source = waves(64, 48, 1, 1);
+  std::vector<uint8_t> bytes = encoded_jpeg(source);
+  const std::vector<uint8_t> scan = {0xFF, 0xDA, 0, 12, 3};
+  const auto found = std::search(bytes.begin(), bytes.end(), scan.begin(), scan.end());
+  ASSERT_LT(found - bytes.begin(), int64_t(bytes.size()) - 20);
+  ASSERT_EQ(found[12], 63);  // the last coefficient, which is always this in such files
+  found[12] = 0;
+  EXPECT_LT(mean_difference(decoded_jpeg(bytes.data(), bytes.size(), "a").rgb, source.rgb), 2.0);
 }
 
 TEST(JpegCodecTest, OtherBytesAreAnInputErrorThatNamesTheObject) {

@@ -274,6 +274,7 @@ INSTANTIATE_TEST_SUITE_P(
     Facts, ForgeryTest,
     testing::Values(
         Forgery{"/frame_height", "0", "frame_height is 0"},
+        Forgery{"/frame_width", "65536", "frame_width is 65536"},
         Forgery{"/frame_width", "4294967360", "frame_width is 4294967360"},
         Forgery{"/flow_height", "-60", "flow_height is -60"},
         Forgery{"/flow_width", "0", "flow_width is 0"},

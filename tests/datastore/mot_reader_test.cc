@@ -302,8 +302,8 @@ TEST_F(MotReaderTest, ARemedyIsSaidOnce) {
   write_sequence("b", 4, truth_rows(1, 0, 4));
   write_text(picture_path("a", 5), "no picture");
   const std::string text = refusal();
-  EXPECT_EQ(text,
-            picture_path("a", 5).string() + ": is not a readable picture; fetch the picture again");
+  EXPECT_EQ(text, picture_path("a", 5).string() +
+                      ": is no JPEG, PNG or BMP picture; fetch the picture again");
   fs::remove_all(directory_ / "b" / "gt");
   write_pictures("a", 11);
   EXPECT_EQ(opened("", OnError::kSkip)->left_out()[0].reason,

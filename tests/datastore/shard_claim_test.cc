@@ -44,7 +44,7 @@ TEST(ShardClaimTest, EndsWithItsProcess) {
 TEST(ShardClaimTest, RemovesOnlyWhatNobodyHolds) {
   const TestDirectory directory;
   const auto held = ShardClaim::attempt(directory / "shard-00000.h5");
-  ShardClaim::remove_unheld(directory / "shard-00000.h5");
+  ShardClaim::remove_remains(directory / "shard-00000.h5");
   EXPECT_FALSE(ShardClaim::attempt(directory / "shard-00000.h5").has_value());
 }
 

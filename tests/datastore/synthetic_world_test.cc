@@ -254,7 +254,8 @@ TEST_F(SyntheticWorldTest, JointsLieInTheFrameAndMove) {
         visible += confidence == 1;
         if (confidence == 0) continue;
         ++inside;
-        EXPECT_TRUE(x >= 0 && x <= 64 && y >= 0 && y <= 128) << x << " " << y;
+        // Whole numbers are centres of pixels.
+        EXPECT_TRUE(x >= -0.5f && x <= 63.5f && y >= -0.5f && y <= 127.5f) << x << " " << y;
       }
       const float ankle = std::stof(fields[1 + 3 * 10]) - std::stof(fields[1 + 3 * 13]);
       lowest_x = std::min(lowest_x, ankle);

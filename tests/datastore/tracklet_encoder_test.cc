@@ -57,6 +57,17 @@ TEST(EncodeTrackletTest, WholePixelFlowHasOnlyMultiplesOfAPixel) {
   EXPECT_GT(moving, 0);
 }
 
+TEST(EncodeTrackletTest, JointsOfPicturesOfTheStoredSizeKeepEveryBit) {
+  FakeDataset dataset = two_camera_dataset(1, 3);
+  dataset.give_joints();
+  const EncodedTracklet tracklet = encode_tracklet(dataset, 1, small_options(), true);
+  const std::vector<Joint> source = dataset.read_joints(1);
+  for (size_t i = 0; i < source.size(); ++i) {
+    ASSERT_EQ(tracklet.joints[i].x, source[i].x);
+    ASSERT_EQ(tracklet.joints[i].y, source[i].y);
+  }
+}
+
 TEST(LookAtTrackletTest, TellsWhatReadingItWouldMeet) {
   FakeDataset dataset = two_camera_dataset(2, 3);
   dataset.break_frame(1, 2);

@@ -210,6 +210,24 @@ TEST_F(VideoReaderTest, ACutOffVideoWithBoxesGivesWhatIsThereWhereThatIsSkipped)
   EXPECT_EQ(reader->tracklets()[1].frames, (decoded - 2) / 2);
 }
 
+// Whose frames all lie behind the end is lost as much as a track that is not in the file of boxes.
+TEST_F(VideoReaderTest, ListedTracksThatACutOffVideoLosesAreListedWithTheReason) {
+  write_film(directory_ / "a.avi", 40, 1);
+  write_text(directory_ / "a.boxes.csv",
+             kBoxHeading + box_rows(0, 1, 0, 8) + box_rows(0, 2, 34, 40) + box_rows(0, 3, 36, 40));
+  write_text(directory_ / "identities.csv",
+             "video,track,identity,camera\na.avi,1,4,1\na.avi,2,5,1\n");
+  ASSERT_EQ(summary_of(*opened()).size(), 2u);
+  fs::resize_file(directory_ / "a.avi", fs::file_size(directory_ / "a.avi") / 2);
+  const auto reader = opened("", OnError::kSkip);
+  EXPECT_EQ(summary_of(*reader), std::vector<std::string>{"4 1 0 8 person_1"});
+  ASSERT_EQ(reader->left_out().size(), 2u);
+  const std::string end = reader->left_out()[0].reason;
+  EXPECT_EQ(end.rfind("ends early: decoded ", 0), 0u) << end;
+  EXPECT_EQ(reader->left_out()[1].name, "identities.csv line 3");
+  EXPECT_EQ(reader->left_out()[1].reason, "a.avi has no track 2 that can be used; the film " + end);
+}
+
 TEST_F(VideoReaderTest, AVariableFrameRateGivesItsFrames) {
   std::vector<int> times;
   for (int frame = 0; frame < 12; ++frame) times.push_back(frame < 6 ? 40 * frame : 500 * frame);

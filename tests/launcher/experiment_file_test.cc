@@ -124,6 +124,15 @@ TEST_F(ExperimentFileTest, AMistypedEnumValueGetsTheNearestNameAndTheList) {
   }
 }
 
+TEST_F(ExperimentFileTest, ATypeWithoutThatFieldIsNotAskedForIts) {
+  // Batch has whole numbers where Extraction has an enum of the same name.
+  const std::string text =
+      refusal("training { batch { frames: 4 } }\nextraction { frames: ALL_FRAME }");
+  EXPECT_TRUE(contains(text, ":2:")) << text;
+  EXPECT_TRUE(contains(text, "frames: 'ALL_FRAME' is not one of")) << text;
+  EXPECT_TRUE(contains(text, "did you mean 'ALL_FRAMES'?")) << text;
+}
+
 TEST_F(ExperimentFileTest, AnOpenBraceIsNamedWithItsLine) {
   const std::string text = refusal("training {\n  steps: 5\n");
   EXPECT_TRUE(contains(text, path() + ":")) << text;
@@ -214,6 +223,17 @@ TEST(ApplySettingTest, OffTakesAMessageAway) {
   Experiment experiment = with("training.loss.video_triplet.margin=0.9");
   apply_setting(experiment, "training.loss.video_triplet=off");
   EXPECT_FALSE(experiment.training().loss().has_video_triplet());
+}
+
+TEST(ApplySettingTest, AGroupThatIsTakenAwayFirstMakesRoomForOtherSettings) {
+  Experiment experiment;
+  experiment.mutable_training()->mutable_batch()->set_identities(8);
+  for (const char* setting :
+       {"training.batch=off", "training.batch.sampler=PAIRS", "training.batch.size=2"}) {
+    apply_setting(experiment, setting);
+  }
+  EXPECT_FALSE(experiment.training().batch().has_identities());
+  EXPECT_EQ(experiment.training().batch().size(), 2);
 }
 
 TEST(ApplySettingTest, AnotherOptimizerTakesThePlaceOfTheFirst) {

@@ -1,19 +1,36 @@
 """The world's faults: one clear line, the right exit code, nothing lost."""
+import hashlib
+import io
+import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import unittest
+import zlib
 
 import h5py
+import numpy
+from PIL import Image
 
 from support import MUSTER, SmallStoreTest, muster, muster_json
 
 VIDEO = pathlib.Path(os.environ.get("MUSTER_TEST_VIDEO",
                                     "/usr/share/doc/opencv-doc/examples/data/vtest.avi"))
+# What ingest tells of its work.
+PROGRESS = r"(hashing sources|writing frames) \d|\S+/store\S* gets \d+ tracklets, "
+
+
+def process_place():
+    """As temporaries are named: the host, and which boot and process namespace of it."""
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    digest = hashlib.sha256((boot + os.readlink("/proc/self/ns/pid")).encode()).hexdigest()
+    return f"{socket.gethostname()}-{digest[:8]}"
 
 
 def limit_files(size):
@@ -84,12 +101,12 @@ class BadInputTest(SmallStoreTest):
         error = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
                        code=2).stderr
         self.assertEqual(error.split("\n")[-2:],
-                         [f"muster: {written}: is not a readable picture; fetch the picture again",
-                          ""])
+                         [f"muster: {written}: is no JPEG, PNG or BMP picture; fetch the picture "
+                          "again, or convert it to PNG", ""])
         error = muster("ingest", "--layout", "prid2011", "--input", world, "--store", store,
                        "--on-error", "skip").stderr
         self.assertIn("\nleft out multi_shot/cam_b/person_0003: evil\\n\\x1b[2J\\x0d_9999.png: "
-                      "is not a readable picture\n", error)
+                      "is no JPEG, PNG or BMP picture\n", error)
         missing = self.directory / "no\nwhere"
         for command in (["store", "info", missing],
                         ["ingest", "--layout", "prid2011", "--store", store, "--input", missing]):
@@ -173,7 +190,7 @@ class BadInputTest(SmallStoreTest):
         died = subprocess.Popen(["true"])
         died.wait()
         for name in ["world", "features.h5", "result.json"]:
-            (self.directory / f".{name}.tmp.{socket.gethostname()}.{died.pid}.0").write_text("half")
+            (self.directory / f".{name}.tmp.{process_place()}.{died.pid}.0").write_text("half")
         muster("synth", "--world", "prid2011", "--out", self.directory / "world", "--identities", 2,
                "--frames", 2)
         self.extract(self.directory / "features.h5")
@@ -214,8 +231,101 @@ class BadInputTest(SmallStoreTest):
         self.assertRegex(lines[0], f"muster: {picture}: is damaged at byte [0-9]+; "
                                    "fetch the picture again")
 
+    @staticmethod
+    def encoded(format, **options):
+        noise = numpy.random.default_rng(0).integers(0, 256, (128, 64, 3)).astype(numpy.uint8)
+        content = io.BytesIO()
+        Image.fromarray(noise).save(content, format, **options)
+        return content.getvalue()
+
+    @staticmethod
+    def png_holding(packed):
+        """128x64 pixels by their header; every chunk has the checksum that it should have."""
+        def chunk(kind, content):
+            return (struct.pack(">I", len(content)) + kind + content +
+                    struct.pack(">I", zlib.crc32(kind + content)))
+        header = struct.pack(">IIBBBBB", 64, 128, 8, 2, 0, 0, 0)
+        return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) +
+                chunk(b"IEND", b""))
+
+    def damaged_pictures(self):
+        """What the libraries that could decode these would print lines of their own about."""
+        row = b"\0" + bytes(3 * 64)
+        jpeg = bytearray(self.encoded("JPEG", quality=90))
+        middle = len(jpeg) // 2
+        jpeg[middle - 200:middle + 200] = 2 * bytes(range(1, 201))
+        bmp = self.encoded("BMP")
+        damaged = {"jpeg": bytes(jpeg), "short bmp": bmp[:len(bmp) // 2], "bmp header": bmp[:40],
+                   "short rows": self.png_holding(zlib.compress(row * 100)),
+                   "cut rows": self.png_holding(zlib.compress(row * 128)[:-6]),
+                   "no zlib": self.png_holding(bytes(50)),
+                   "wrong sum": self.png_holding(zlib.compress(row * 128)[:-1] + b"\xff"),
+                   "hdr": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 128 +X 64\n\2\2\0",
+                   "exr": b"\x76\x2f\x31\x01\2\0\0\0channels\0chlist\0"}
+        for format in ("TIFF", "PPM", "JPEG2000"):
+            whole = self.encoded(format)
+            damaged[format] = whole[:len(whole) // 2]
+        return damaged
+
+    def test_every_damaged_picture_gets_exactly_one_line_under_every_name(self):
+        world = self.world_copy()
+        last = sorted(world.glob("multi_shot/cam_b/person_0003/*.png"))[-1]
+        last.unlink()
+        for kind, content in self.damaged_pictures().items():
+            for ending in (".png", ".jpg", ".jpeg", ".bmp"):
+                picture = last.with_suffix(ending)
+                picture.write_bytes(content)
+                with self.subTest(kind, ending=ending):
+                    store = self.directory / f"store-of-{kind.replace(' ', '-')}{ending}"
+                    error = muster("ingest", "--layout", "prid2011", "--input", world, "--store",
+                                   store, "--flow", "none", code=2).stderr
+                    told = [line for line in re.split("[\r\n]+", error)
+                            if line and not re.match(PROGRESS, line)]
+                    self.assertEqual(len(told), 1, told)
+                    self.assertIn(f"muster: {picture}: ", told[0])
+                picture.unlink()
+
+    def test_damaged_pictures_are_left_out_where_that_is_asked_for(self):
+        world = self.world_copy()
+        reasons = {}
+        people = sorted(world.glob("multi_shot/cam_*/person_*"))
+        for folder, (kind, content) in zip(people, self.damaged_pictures().items()):
+            (folder / "0005.png").write_bytes(content)
+            reasons[str(folder.relative_to(world))] = kind
+        self.assertEqual(len(reasons), len(self.damaged_pictures()))
+        facts = muster_json("ingest", "--layout", "prid2011", "--input", world, "--store",
+                            self.directory / "store", "--flow", "none", "--on-error", "skip")
+        left_out = {thing["name"]: thing["reason"] for thing in facts["left_out"]}
+        self.assertEqual(sorted(left_out), sorted(reasons))
+        for name, reason in left_out.items():
+            self.assertRegex(reason, "^0005.png: (is|has|cannot be) ", reasons[name])
+
+    def test_tracks_that_half_a_video_loses_are_listed(self):
+        world = self.directory / "world"
+        muster("synth", "--world", "video", "--out", world, "--identities", 6, "--frames", 30)
+        film = world / "camera-1.avi"
+        os.truncate(film, film.stat().st_size // 2)
+        facts = muster_json("ingest", "--layout", "video", "--input", world, "--store",
+                            self.directory / "store", "--on-error", "skip", "--flow", "none")
+        (end,) = [thing["reason"] for thing in facts["left_out"] if thing["name"] == film.name]
+        decoded = int(re.match(r"ends early: decoded (\d+) of ", end)[1])
+        first_frames = {}
+        for line in (world / "camera-1.boxes.csv").read_text().splitlines()[1:]:
+            frame, track = map(int, line.split(",")[:2])
+            first_frames.setdefault(track, frame)
+        lost = [f"identities.csv line {number}"
+                for number, line in enumerate((world / "identities.csv").read_text().splitlines(), 1)
+                if line.startswith(film.name) and first_frames[int(line.split(",")[1])] > decoded]
+        self.assertGreaterEqual(len(lost), 1)
+        self.assertEqual([thing["name"] for thing in facts["left_out"]], [film.name] + lost)
+        for thing in facts["left_out"][1:]:
+            self.assertRegex(thing["reason"], r"camera-1\.avi has no track \d that can be used; "
+                                              "the film ends early: decoded ")
+
     def test_sources_that_are_no_files_are_named_with_reason_and_remedy(self):
         for make, reason in [(lambda path: path.symlink_to("nowhere"), "is a link to nowhere"),
+                             (lambda path: path.symlink_to(path.name),
+                              "is a link that leads back to itself"),
                              (lambda path: path.mkdir(), "is a directory, not a file"),
                              (os.mkfifo, "is a pipe or device, not a file")]:
             world = self.world_copy()

@@ -186,6 +186,45 @@ class StoreTest(SmallStoreTest):
         self.assertIn("belongs to another store", muster("store", "info", other).stdout)
         self.assertIn("belongs to another store", muster("store", "verify", other, code=1).stderr)
 
+    def test_info_refuses_shards_of_a_version_that_it_does_not_know(self):
+        copy = self.directory / "copy-of-version-2"
+        shutil.copytree(self.store, copy)
+        with h5py.File(copy / "shard-00000.h5", "r+") as shard:
+            shard.attrs.modify("format_version", numpy.bytes_("2.0"))
+        done = muster("store", "info", copy, code=2)
+        self.assertIn("shard-00000.h5: has shard format 2.0, this program reads 1.x", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_joints_that_are_no_numbers_are_told(self):
+        plain, store = self.directory / "plain-nan", self.directory / "store-nan"
+        shutil.copytree(self.world, plain)
+        shutil.rmtree(plain / "joints")
+        muster("ingest", "--layout", "prid2011", "--input", plain, "--store", store)
+        with h5py.File(self.shard(), "r") as shard:
+            joints = shard["frames/joints"][:]
+            second = int(shard["tracklets/start"][1])
+        joints[second + 2, 3, 1] = numpy.nan
+        folder = write_annotation(store, "pose", joints)
+        told = f"{folder / 'shard-00000.h5'}: tracklet 2 (identity "
+        for command in (("verify", store), ("export", store, "--out", self.directory / "none")):
+            done = muster("store", *command, code=1 if command[0] == "verify" else 2)
+            line, = [line for line in done.stderr.splitlines() if "finite" in line]
+            self.assertIn(told, line)
+            self.assertIn("frame 3: joint 4 is not finite", line)
+        self.assertFalse((self.directory / "none").exists())
+        (folder / "shard-00000.h5").unlink()
+        self.assertIn("is missing", muster_json("store", "info", store)["annotations"][0]["fault"])
+
+    def test_joints_are_moved_with_the_picture(self):
+        half = self.directory / "half"
+        muster("ingest", "--layout", "prid2011", "--input", self.world, "--store", half,
+               "--frame-size", "64x32")
+        with h5py.File(self.shard(), "r") as full, h5py.File(half / "shard-00000.h5", "r") as small:
+            before, after = full["frames/joints"][:], small["frames/joints"][:]
+        # Two pixels become one: the border between them is its centre.
+        numpy.testing.assert_allclose(after[:, :, :2], (before[:, :, :2] - 0.5) / 2, atol=1e-4)
+        numpy.testing.assert_array_equal(after[:, :, 2], before[:, :, 2])
+
     def test_an_experiment_reaches_what_the_loader_can_do(self):
         whole = ("training.batch.sampler=TRACKLETS", "training.batch.frame_choice=ALL",
                  "training.loss.video_triplet=off")

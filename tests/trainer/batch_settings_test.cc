@@ -84,6 +84,19 @@ TEST(BatchSettingsTest, EveryFrameChoiceAndShortTrackletArrivesAsItself) {
   EXPECT_EQ(rules.size(), 4u);
 }
 
+TEST(BatchSettingsTest, WhatTheSamplerDoesNotLookAtIsRefusedWithTheWayToUnsetIt) {
+  proto::Experiment experiment;
+  proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
+  batch.set_sampler(proto::PAIRS);
+  batch.set_identities(8);
+  const std::string text = refusal(experiment);
+  EXPECT_TRUE(contains(text, "training.batch.identities: has no meaning with sampler PAIRS"));
+  EXPECT_TRUE(contains(text, "--set training.batch=off before the other --set")) << text;
+  experiment.mutable_training()->clear_batch();
+  experiment.mutable_training()->mutable_batch()->set_sampler(proto::PAIRS);
+  EXPECT_EQ(batch_options(experiment).sampler, datastore::Sampler::kPairs);
+}
+
 TEST(BatchSettingsTest, WholeTrackletsHaveNoLengthToChoose) {
   proto::Experiment experiment;
   proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
