@@ -2,11 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
+#include <algorithm>
 
-#include "common/error.h"
+#include "common/keyed_random.h"
 #include "models/losses.h"
-#include "trainer/rank_tensors.h"
+#include "models/losses/distances.h"
+#include "trainer/global_signature.h"
+#include "trainer/loss_settings.h"
 
 namespace muster::trainer {
 namespace {
@@ -32,56 +34,141 @@ std::vector<double> summed_over_ranks(const std::vector<WeightedTerm>& terms,
   return values;
 }
 
-std::vector<WeightedTerm> local_terms(const proto::Loss& settings,
-                                      const models::ModelOutput& output, const at::Tensor& labels,
-                                      const std::vector<int64_t>& counts,
-                                      Communicator& communicator) {
-  std::vector<WeightedTerm> terms;
-  if (settings.has_identity()) {
-    MUSTER_REQUIRE(output.logits.empty(), ==, false);
-    for (const auto& [head, logits] : output.logits) {
-      terms.push_back({head, settings.identity().weight(), models::identity_loss(logits, labels)});
+using Terms = std::vector<WeightedTerm>;
+
+void add_identity(const proto::IdentityLoss& settings, const models::ModelOutput& output,
+                  const at::Tensor& labels, Terms& terms) {
+  for (const auto& [head, logits] : output.logits) {
+    const double share = head == "identity" ? 1 : settings.auxiliary_weight();
+    terms.push_back({head, settings.weight() * share, models::identity_loss(logits, labels)});
+  }
+}
+
+void add_video_triplet(const proto::TripletLoss& settings, GlobalSignature& batch, Terms& terms) {
+  const at::Tensor& candidates = batch.all("features");
+  terms.push_back({"video_triplet", settings.weight(),
+                   models::batch_hard_triplet_loss(batch.own("features"), batch.own_labels(),
+                                                   candidates, batch.all_labels(),
+                                                   settings.margin(), nullptr,
+                                                   settings.normalise())});
+}
+
+void add_part_triplet(const proto::PartTripletLoss& settings, GlobalSignature& batch,
+                      Terms& terms) {
+  const at::Tensor& candidates = batch.all("parts");
+  terms.push_back(
+      {"part_triplet", settings.weight(),
+       models::part_triplet_loss(batch.own("parts"), batch.own_labels(), candidates,
+                                 batch.all_labels(), settings.margin())});
+}
+
+void add_verification(const proto::VerificationLoss& settings, GlobalSignature& batch,
+                      Terms& terms) {
+  const at::Tensor first = batch.tuple_rows(2), second = first + 1;
+  const at::Tensor& features = batch.all("features");
+  const at::Tensor& labels = batch.all_labels();
+  terms.push_back(
+      {"verification", settings.weight(),
+       models::verification_loss(features.index_select(0, first), features.index_select(0, second),
+                                 labels.index_select(0, first).eq(labels.index_select(0, second)),
+                                 settings.margin())});
+}
+
+void add_attentive_triplet(const proto::AttentiveTripletLoss& settings, GlobalSignature& batch,
+                           Terms& terms) {
+  const at::Tensor anchor = batch.tuple_rows(3);
+  const auto rows = [&](const std::string& name, int64_t place) {
+    return batch.all(name).index_select(0, anchor + place);
+  };
+  const auto vectors = [&](const std::string& name, int64_t place) {
+    return settings.normalise() ? models::unit_rows(rows(name, place)) : rows(name, place);
+  };
+  if (batch.has("global")) {
+    const auto distance_to = [&](int64_t place) {
+      return models::global_distance(vectors("global", 0), vectors("global", place));
+    };
+    terms.push_back({"global_triplet", settings.weight(),
+                     models::hinge_of_triplets(distance_to(1), distance_to(2),
+                                               settings.global_margin(), "global_triplet")});
+  }
+  if (batch.has("parts")) {
+    const auto distance_to = [&](int64_t place) {
+      return models::attentive_distance(vectors("parts", 0), rows("attention", 0),
+                                        vectors("parts", place), rows("attention", place));
+    };
+    terms.push_back({"local_triplet", settings.weight() * settings.part_weight(),
+                     models::hinge_of_triplets(distance_to(1), distance_to(2),
+                                               settings.part_margin(), "local_triplet")});
+  }
+}
+
+// A pair's chance is that of its anchor, apart from the anchor's own and of its other pair.
+std::vector<uint64_t> pair_keys(const models::ForwardContext& context, const at::Tensor& anchors) {
+  std::vector<uint64_t> keys;
+  if (context.clip_keys.empty()) return keys;
+  for (const uint64_t kind : {uint64_t{1}, uint64_t{2}}) {
+    for (int64_t i = 0; i < anchors.size(0); ++i) {
+      const auto anchor = static_cast<size_t>(anchors[i].item<int64_t>());
+      keys.push_back(common::combined_key({context.clip_keys.at(anchor), kind}));
     }
   }
-  if (settings.has_video_triplet()) {
-    const at::Tensor& anchors = output.signature.at("features");
-    const at::Tensor candidates = gather_rows(anchors, counts, communicator);
-    const at::Tensor candidate_labels = gather_constant_rows(labels, counts, communicator);
-    terms.push_back({"video_triplet", settings.video_triplet().weight(),
-                     models::batch_hard_triplet_loss(anchors, labels, candidates, candidate_labels,
-                                                     settings.video_triplet().margin())});
+  return keys;
+}
+
+void add_pair(const proto::PairLoss& settings, const PairJudge& judge, GlobalSignature& batch,
+              Terms& terms) {
+  const models::Signature& all = batch.all();
+  const models::JudgedPairs pairs =
+      batch.has("features")
+          ? models::mine_pairs(batch.own("features"), batch.own_labels(), all.at("features"),
+                               batch.all_labels(), batch.first_row())
+          : models::neighbouring_pairs(batch.own_labels(), batch.all_labels(), batch.first_row());
+  const at::Tensor anchors = pairs.anchors + batch.first_row();
+  const auto rows = [&](const at::Tensor& index) {
+    models::Signature chosen;
+    for (const auto& [name, value] : all) chosen[name] = value.index_select(0, index);
+    return chosen;
+  };
+  models::ForwardContext context = *judge.context;
+  context.clip_keys = pair_keys(*judge.context, pairs.anchors);
+  const at::Tensor logits =
+      judge.model->pair_logits(rows(at::cat({anchors, anchors})),
+                               rows(at::cat({pairs.positives, pairs.negatives})), context);
+  const int64_t each = anchors.size(0);
+  const at::Tensor same = at::arange(2 * each, anchors.options()).lt(each);
+  terms.push_back({"pair", settings.weight(), models::pair_loss(logits, same)});
+}
+
+// The order is the same on every rank: gathering is collective.
+Terms local_terms(const proto::Loss& settings, const models::ModelOutput& output,
+                  const at::Tensor& labels, GlobalSignature& batch, const PairJudge& judge) {
+  Terms terms;
+  if (settings.has_identity()) add_identity(settings.identity(), output, labels, terms);
+  if (settings.has_video_triplet()) add_video_triplet(settings.video_triplet(), batch, terms);
+  if (settings.has_part_triplet()) add_part_triplet(settings.part_triplet(), batch, terms);
+  if (settings.has_verification()) add_verification(settings.verification(), batch, terms);
+  if (settings.has_attentive_triplet()) {
+    add_attentive_triplet(settings.attentive_triplet(), batch, terms);
   }
+  if (settings.has_pair()) add_pair(settings.pair(), judge, batch, terms);
   return terms;
 }
 
 }  // namespace
 
-void require_loss(const proto::Loss& settings) {
-  const auto demand = [](double value, const std::string& field) {
-    if (value >= 0 && std::isfinite(value)) return;
-    throw common::InputError("training.loss." + field,
-                             std::to_string(value) + " is not a number of at least 0");
-  };
-  demand(settings.identity().weight(), "identity.weight");
-  demand(settings.video_triplet().weight(), "video_triplet.weight");
-  demand(settings.video_triplet().margin(), "video_triplet.margin");
-  if (settings.has_identity() || settings.has_video_triplet()) return;
-  throw common::InputError("training.loss", "names no loss",
-                           "add for example: loss { identity {} video_triplet {} }");
-}
-
 StepLosses step_losses(const proto::Loss& settings, const models::ModelOutput& output,
                        const at::Tensor& labels, const std::vector<int64_t>& counts,
-                       Communicator& communicator) {
+                       Communicator& communicator, const PairJudge& judge) {
   require_loss(settings);
-  const std::vector<WeightedTerm> terms =
-      local_terms(settings, output, labels, counts, communicator);
+  require_network(settings, output, judge.model != nullptr);
+  GlobalSignature batch(output.signature, labels, counts, communicator);
+  const Terms terms = local_terms(settings, output, labels, batch, judge);
   const std::vector<double> sums = summed_over_ranks(terms, communicator);
   StepLosses result;
   size_t position = 0;
   for (const WeightedTerm& item : terms) {
     const double sum = sums[position++];
-    const double count = sums[position++];
+    const double count = std::max(1.0, sums[position++]);  // nothing to judge: 0
     result.losses[item.name] = sum / count;
     result.total += item.weight * sum / count;
     const at::Tensor share = item.term.sum * (item.weight / count);

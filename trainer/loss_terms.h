@@ -23,13 +23,18 @@ struct StepLosses {
   std::map<std::string, double> statistics;  // means over the global batch
 };
 
-// Throws InputError if the settings name no loss, or a weight or margin out of range.
-void require_loss(const proto::Loss& settings);
+// For PairLoss; otherwise nothing.
+struct PairJudge {
+  models::PairModel* model = nullptr;               // not owned
+  const models::ForwardContext* context = nullptr;  // of the forward pass that made the output
+};
 
-// `labels` int64 [clips] of this rank; `counts` clips per rank. Collective. Throws InputError if
-// the settings name no loss.
+// `labels` int64 [clips] of this rank; `counts` clips per rank. Collective. Of pairs and triplets
+// (VerificationLoss, AttentiveTripletLoss) the clips stand side by side in the global batch, as the
+// samplers leave them; a loss without any term in the global batch is 0. Throws InputError as
+// require_loss and require_network do (trainer/loss_settings.h).
 StepLosses step_losses(const proto::Loss& settings, const models::ModelOutput& output,
                        const at::Tensor& labels, const std::vector<int64_t>& counts,
-                       Communicator& communicator);
+                       Communicator& communicator, const PairJudge& judge = {});
 
 }  // namespace muster::trainer

@@ -14,6 +14,7 @@
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/input_recipe.h"
+#include "trainer/loss_settings.h"
 #include "trainer/loss_terms.h"
 #include "trainer/optimizer_setup.h"
 #include "trainer/rank_tensors.h"
@@ -68,9 +69,9 @@ class Trainer {
                    .create(experiment_.model(), planner_->identity_count(),
                            experiment_.training().seed())),
         type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
-    require_loss(experiment_.training().loss());
     datastore::require_readable(store_, format_);
     model_->to(type_);
+    require_losses();
     parameters_ = model_->parameters();
     update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
     facts_.train_store = request.train_store;
@@ -109,6 +110,23 @@ class Trainer {
         " shards were repacked with chunks or filters and are read through HDF5, slower");
   }
 
+  // What sampler and network cannot serve, before anything is written: the output for no clips tells
+  // what the network gives.
+  void require_losses() {
+    const proto::Loss& loss = experiment_.training().loss();
+    require_loss(loss);
+    require_sampler(loss, experiment_.training().batch());
+    const at::NoGradGuard no_gradients;
+    const int64_t frames = experiment_.training().batch().frames();
+    models::ModelInput nothing = model_input({}, 0, frames, format_, type_);
+    if (format_.joints) nothing.joints = joint_tensor({}, 0, frames, type_);
+    models::ForwardContext context;
+    context.statistics = &statistics_;
+    require_network(loss, model_->forward(nothing, context), pair_model() != nullptr);
+  }
+
+  models::PairModel* pair_model() const { return dynamic_cast<models::PairModel*>(model_.get()); }
+
   std::vector<int64_t> clips_per_rank(int64_t clips) const {
     std::vector<int64_t> counts;
     for (int rank = 0; rank < communicator_.size(); ++rank) {
@@ -146,13 +164,15 @@ class Trainer {
     report.phase_seconds.data_wait = phase.lap();
 
     // 2. Forward.
-    const models::ModelOutput output = model_->forward(input, forward_context(batch));
+    const models::ForwardContext context = forward_context(batch);
+    const models::ModelOutput output = model_->forward(input, context);
     report.phase_seconds.forward = phase.lap();
 
     // 3. Loss over the global batch.
     const StepLosses losses =
         step_losses(experiment_.training().loss(), output, labels,
-                    clips_per_rank(static_cast<int64_t>(batch.global.size())), communicator_);
+                    clips_per_rank(static_cast<int64_t>(batch.global.size())), communicator_,
+                    {pair_model(), &context});
     report.phase_seconds.loss = phase.lap();
     if (!std::isfinite(losses.total)) {
       throw common::SystemError("step " + std::to_string(step), "the loss is not finite",
