@@ -235,5 +235,33 @@ TEST_F(TrainingLoopTest, AStoreThatIsNotThereIsRefused) {
   EXPECT_TRUE(contains(refusal(tiny_experiment(), "nowhere"), "nowhere"));
 }
 
+TEST_F(TrainingLoopTest, LossesOfPairsAndTripletsTrain) {
+  proto::Experiment experiment = tiny_experiment();
+  experiment.mutable_training()->clear_batch();
+  proto::Batch* batch = experiment.mutable_training()->mutable_batch();
+  batch->set_frames(3);
+  batch->set_sampler(proto::PAIRS);
+  batch->set_size(2);
+  experiment.mutable_training()->mutable_loss()->Clear();
+  experiment.mutable_training()->mutable_loss()->mutable_identity();
+  experiment.mutable_training()->mutable_loss()->mutable_verification();
+  train_into("run", experiment);
+  ASSERT_EQ(progress_.steps.size(), 2u);
+  EXPECT_GT(progress_.steps[0].losses.at("verification"), 0);
+  EXPECT_EQ(progress_.steps[0].statistics.at("same_pair_share"), 0.5);
+}
+
+TEST_F(TrainingLoopTest, LossesThatSamplerOrNetworkCannotServeAreRefusedBeforeAnythingIsWritten) {
+  proto::Experiment experiment = tiny_experiment();
+  experiment.mutable_training()->mutable_loss()->mutable_verification();
+  EXPECT_TRUE(contains(refusal(experiment), "training.loss.verification"));
+  experiment = tiny_experiment();
+  experiment.mutable_training()->mutable_loss()->mutable_part_triplet();
+  EXPECT_TRUE(contains(refusal(experiment), "training.loss.part_triplet"));
+  experiment = tiny_experiment();
+  experiment.mutable_training()->mutable_loss()->mutable_pair();
+  EXPECT_TRUE(contains(refusal(experiment), "does not judge pairs"));
+}
+
 }  // namespace
 }  // namespace muster::trainer
