@@ -81,6 +81,9 @@ class Model {
   // [queries, gallery] between two signatures (first axes queries, gallery; a second axis
   // "variants" where tracklets were extracted in several ways); smaller is more alike.
   virtual at::Tensor distance(const Signature& queries, const Signature& gallery) const = 0;
+  // Whether distance() may read this tensor of the signature, under any settings of scoring;
+  // feature files leave out the others (those that only losses read).
+  virtual bool scores(const std::string& /*tensor*/) const { return true; }
   // In a fixed order; the tensors are the model's own (assigning into them changes it).
   virtual NamedTensors parameters() const = 0;
   // What training changes without gradients, as running statistics; saved with the parameters.

@@ -74,14 +74,6 @@ std::vector<int32_t> test_frames(const proto::Extraction& settings, int length, 
                                   settings.max_frames(), no_chance);
 }
 
-std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
-  auto model = models::model_entry(run.experiment.model())
-                   .create(run.experiment.model(), run.facts.identities, 0);
-  models::load_parameters(models::weights_of(*model), models::read_safetensors(run.weights).tensors,
-                          run.weights.string());
-  return model;
-}
-
 std::map<std::string, std::string> provenance_of(const ExtractionRequest& request,
                                                  const TrackletStore& store) {
   const std::string hash = datastore::manifest_hash(request.store_directory);
@@ -141,8 +133,8 @@ class Extractor {
     return table;
   }
 
-  // [windows, features] of wanted tracklet `i`.
-  at::Tensor features(size_t i) const {
+  // Of wanted tracklet `i`, each tensor [windows, ...].
+  models::Signature signature(size_t i) const {
     const at::NoGradGuard no_gradients;
     const StoredTracklet& tracklet = store_.tracklets()[wanted_[i]];
     const std::vector<int32_t> frames =
@@ -154,17 +146,24 @@ class Extractor {
     const auto length = static_cast<int64_t>(frames.size());
     models::ModelInput input = model_input(made.values, windows, length, format_, at::kFloat);
     if (format_.joints) input.joints = joint_tensor(made.joints, windows, length, at::kFloat);
-    return model_->forward(input, context).signature.at("features").contiguous();
+    models::Signature signature;
+    for (const auto& [name, value] : model_->forward(input, context).signature) {
+      if (model_->scores(name)) signature[name] = value.contiguous();
+    }
+    MUSTER_REQUIRE(signature.empty(), ==, false);
+    return signature;
   }
 
   // The row of wanted tracklet `i`; rows come in order.
-  void append(size_t i, const at::Tensor& features, FeatureTable& table) const {
-    if (i == 0) {
-      table.features = features.size(1);
-      table.values.reserve(static_cast<size_t>(table.rows * table.variants * table.features));
+  void append(size_t i, const models::Signature& signature, FeatureTable& table) const {
+    for (const auto& [name, value] : signature) {
+      const bool vectors = name == "features";
+      if (i == 0 && vectors) table.features = value.size(1);
+      if (i == 0 && !vectors) table.further[name].shape = value.sizes().slice(1).vec();
+      std::vector<float>& values = vectors ? table.values : table.further.at(name).values;
+      if (i == 0) values.reserve(static_cast<size_t>(table.rows * value.numel()));
+      values.insert(values.end(), value.data_ptr<float>(), value.data_ptr<float>() + value.numel());
     }
-    table.values.insert(table.values.end(), features.data_ptr<float>(),
-                        features.data_ptr<float>() + features.numel());
     const StoredTracklet& tracklet = store_.tracklets()[wanted_[i]];
     table.identity.push_back(tracklet.identity);
     table.camera.push_back(tracklet.camera);
@@ -220,6 +219,14 @@ class Extractor {
 
 }  // namespace
 
+std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
+  auto model = models::model_entry(run.experiment.model())
+                   .create(run.experiment.model(), run.facts.identities, 0);
+  models::load_parameters(models::weights_of(*model), models::read_safetensors(run.weights).tensors,
+                          run.weights.string());
+  return model;
+}
+
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress) {
   const Extractor extractor(request);
   FeatureTable table = extractor.empty_table();
@@ -228,9 +235,9 @@ FeatureTable extract_features(const ExtractionRequest& request, common::Progress
   // tracklet.
   datastore::ordered_parallel(
       static_cast<size_t>(table.rows), request.threads,
-      [&](size_t i) { return extractor.features(i); },
-      [&](size_t i, const at::Tensor& features) {
-        extractor.append(i, features, table);
+      [&](size_t i) { return extractor.signature(i); },
+      [&](size_t i, const models::Signature& signature) {
+        extractor.append(i, signature, table);
         progress.advance(static_cast<int64_t>(i) + 1);
       });
   progress.end();

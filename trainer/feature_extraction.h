@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "common/progress_sink.h"
+#include "models/model.h"
 #include "proto/experiment.pb.h"
 #include "trainer/feature_file.h"
 #include "trainer/run_directory.h"
@@ -22,10 +24,15 @@ struct ExtractionRequest {
   int threads = 1;       // tracklets in work at a time
 };
 
+// The network of a finished training with its weights, in float32. Throws InputError naming the
+// weight file if it does not fit.
+std::unique_ptr<models::Model> load_model(const FinishedRun& run);
+
 // Rows in the store's order: every tracklet with one of the wanted roles. The frames that the
 // settings choose of a tracklet, max_frames of them or all of a shorter one, pass through the
-// network as one clip, once per variant (crop x flip). Throws InputError if nothing is wanted, the
-// weights do not fit, a setting is out of range or the store has no flow that the network needs.
+// network as one clip, once per variant (crop x flip). The table holds every tensor of the
+// signature that the network's distance reads. Throws InputError if nothing is wanted, the weights
+// do not fit, a setting is out of range or the store has no flow that the network needs.
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
 
 }  // namespace muster::trainer

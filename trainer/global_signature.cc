@@ -15,8 +15,7 @@ GlobalSignature::GlobalSignature(const models::Signature& own, const at::Tensor&
       own_labels_(labels),
       counts_(counts),
       communicator_(communicator),
-      first_row_(
-          std::accumulate(counts.begin(), counts.begin() + communicator.rank(), int64_t{0})),
+      first_row_(std::accumulate(counts.begin(), counts.begin() + communicator.rank(), int64_t{0})),
       rows_(std::accumulate(counts.begin(), counts.end(), int64_t{0})) {}
 
 const at::Tensor& GlobalSignature::all(const std::string& name) {

@@ -25,10 +25,10 @@ void demand_sampler(const std::string& term, const proto::Batch& batch,
     if (batch.sampler() == sampler) return;
     names += (names.empty() ? "" : " or ") + proto::Sampler_Name(sampler);
   }
-  throw InputError(loss_field(term),
-                   "has no meaning with training.batch.sampler " +
-                       proto::Sampler_Name(batch.sampler()),
-                   "choose sampler " + names);
+  throw InputError(
+      loss_field(term),
+      "has no meaning with training.batch.sampler " + proto::Sampler_Name(batch.sampler()),
+      "choose sampler " + names);
 }
 
 std::string names_of(const models::Signature& signature) {

@@ -13,8 +13,8 @@ void require_loss(const proto::Loss& settings);
 // Losses of pairs and triplets in batches that are not made of them.
 void require_sampler(const proto::Loss& settings, const proto::Batch& batch);
 
-// What the network does not give: a classifier, a tensor of the signature, judging of pairs. `output`
-// is that of any number of clips, zero included.
+// What the network does not give: a classifier, a tensor of the signature, judging of pairs.
+// `output` is that of any number of clips, zero included.
 void require_network(const proto::Loss& settings, const models::ModelOutput& output,
                      bool judges_pairs);
 

@@ -47,19 +47,17 @@ void add_identity(const proto::IdentityLoss& settings, const models::ModelOutput
 void add_video_triplet(const proto::TripletLoss& settings, GlobalSignature& batch, Terms& terms) {
   const at::Tensor& candidates = batch.all("features");
   terms.push_back({"video_triplet", settings.weight(),
-                   models::batch_hard_triplet_loss(batch.own("features"), batch.own_labels(),
-                                                   candidates, batch.all_labels(),
-                                                   settings.margin(), nullptr,
-                                                   settings.normalise())});
+                   models::batch_hard_triplet_loss(
+                       batch.own("features"), batch.own_labels(), candidates, batch.all_labels(),
+                       settings.margin(), nullptr, settings.normalise())});
 }
 
 void add_part_triplet(const proto::PartTripletLoss& settings, GlobalSignature& batch,
                       Terms& terms) {
   const at::Tensor& candidates = batch.all("parts");
-  terms.push_back(
-      {"part_triplet", settings.weight(),
-       models::part_triplet_loss(batch.own("parts"), batch.own_labels(), candidates,
-                                 batch.all_labels(), settings.margin())});
+  terms.push_back({"part_triplet", settings.weight(),
+                   models::part_triplet_loss(batch.own("parts"), batch.own_labels(), candidates,
+                                             batch.all_labels(), settings.margin())});
 }
 
 void add_verification(const proto::VerificationLoss& settings, GlobalSignature& batch,

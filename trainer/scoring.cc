@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <stdexcept>
 
 #include "common/error.h"
 #include "datastore/tracklet_role.h"
@@ -11,7 +12,7 @@
 namespace muster::trainer {
 namespace {
 
-constexpr int64_t kQueryBlock = 64;
+constexpr int64_t kQueryBlock = 64, kGalleryBlock = 1024;
 
 std::vector<int64_t> rows_with(const FeatureTable& table, int32_t roles) {
   std::vector<int64_t> rows;
@@ -56,6 +57,65 @@ at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
       .contiguous();
 }
 
+// Rows of every tensor, [rows, (variants,) ...].
+models::Signature signature_rows(const FeatureTable& table, const std::vector<int64_t>& rows) {
+  const at::Tensor index = at::tensor(rows, at::kLong);
+  models::Signature signature;
+  const auto add = [&](const std::string& name, const std::vector<float>& values,
+                       const std::vector<int64_t>& shape) {
+    std::vector<int64_t> all = {table.rows};
+    if (table.variants != 1) all.push_back(table.variants);
+    all.insert(all.end(), shape.begin(), shape.end());
+    signature[name] =
+        at::from_blob(const_cast<float*>(values.data()), all, at::kFloat).index_select(0, index);
+  };
+  if (table.features > 0) add("features", table.values, {table.features});
+  for (const auto& [name, tensor] : table.further) add(name, tensor.values, tensor.shape);
+  return signature;
+}
+
+// [queries, gallery] by the network itself, the gallery in blocks.
+at::Tensor model_distances(const models::Model& model, const FeatureTable& queries,
+                           const std::vector<int64_t>& query_rows, const FeatureTable& gallery,
+                           const std::vector<int64_t>& gallery_rows) {
+  const at::NoGradGuard no_gradients;
+  const models::Signature query = signature_rows(queries, query_rows);
+  std::vector<at::Tensor> blocks;
+  for (size_t first = 0; first < gallery_rows.size(); first += kGalleryBlock) {
+    const size_t last = std::min(gallery_rows.size(), first + kGalleryBlock);
+    const models::Signature block =
+        signature_rows(gallery, {gallery_rows.begin() + static_cast<long>(first),
+                                 gallery_rows.begin() + static_cast<long>(last)});
+    try {
+      blocks.push_back(model.distance(query, block));
+    } catch (const std::out_of_range&) {
+      throw common::InputError(queries.name, "lacks a tensor that the network's distance reads",
+                               "extract the features with the run that --run names");
+    }
+  }
+  return at::cat(blocks, 1).to(at::kFloat).contiguous();
+}
+
+void require_alike(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
+                   bool has_model) {
+  bool alike = queries.variants == gallery.variants && queries.features == gallery.features &&
+               queries.further.size() == gallery.further.size();
+  for (const auto& [name, tensor] : queries.further) {
+    const auto other = gallery.further.find(name);
+    alike = alike && other != gallery.further.end() && other->second.shape == tensor.shape;
+  }
+  if (!alike) {
+    throw common::InputError(gallery.name, "has vectors of another shape than " + queries.name);
+  }
+  if (metric == proto::MODEL) {
+    MUSTER_REQUIRE(has_model, ==, true);
+  } else if (queries.features == 0) {
+    throw common::InputError(queries.name,
+                             "has no 'features', which metric " + metric_name(metric) + " compares",
+                             "score with --metric model --run DIR");
+  }
+}
+
 }  // namespace
 
 std::string metric_name(proto::Metric metric) {
@@ -67,10 +127,8 @@ std::string metric_name(proto::Metric metric) {
 
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     const datastore::ScoringRules& rules, int64_t* gallery_size,
-                    common::ProgressSink& progress) {
-  if (queries.variants != gallery.variants || queries.features != gallery.features) {
-    throw common::InputError(gallery.name, "has vectors of another shape than " + queries.name);
-  }
+                    common::ProgressSink& progress, const models::Model* model) {
+  require_alike(queries, gallery, metric, model != nullptr);
   const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
   const std::vector<int64_t> gallery_rows = gallery_rows_of(gallery, rules.gallery);
   if (query_rows.empty()) throw common::InputError(queries.name, "has no row with the query role");
@@ -84,13 +142,17 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
   }
   RankingMetrics metrics(std::move(items), rules);
   *gallery_size = static_cast<int64_t>(gallery_rows.size());
-  const at::Tensor gallery_values = selected(gallery, gallery_rows, metric);
+  const bool by_model = metric == proto::MODEL;
+  const at::Tensor gallery_values =
+      by_model ? at::Tensor() : selected(gallery, gallery_rows, metric);
   progress.begin("scoring", "queries", static_cast<int64_t>(query_rows.size()));
   for (size_t first = 0; first < query_rows.size(); first += kQueryBlock) {
     const size_t last = std::min(query_rows.size(), first + kQueryBlock);
     const std::vector<int64_t> block(query_rows.begin() + static_cast<long>(first),
                                      query_rows.begin() + static_cast<long>(last));
-    const at::Tensor rows = distances(selected(queries, block, metric), gallery_values);
+    const at::Tensor rows = by_model
+                                ? model_distances(*model, queries, block, gallery, gallery_rows)
+                                : distances(selected(queries, block, metric), gallery_values);
     for (size_t i = 0; i < block.size(); ++i) {
       const auto index = static_cast<size_t>(block[i]);
       metrics.add_query(queries.identity[index], queries.camera[index],

@@ -110,8 +110,8 @@ class Trainer {
         " shards were repacked with chunks or filters and are read through HDF5, slower");
   }
 
-  // What sampler and network cannot serve, before anything is written: the output for no clips tells
-  // what the network gives.
+  // What sampler and network cannot serve, before anything is written: the output for no clips
+  // tells what the network gives.
   void require_losses() {
     const proto::Loss& loss = experiment_.training().loss();
     require_loss(loss);
@@ -169,10 +169,9 @@ class Trainer {
     report.phase_seconds.forward = phase.lap();
 
     // 3. Loss over the global batch.
-    const StepLosses losses =
-        step_losses(experiment_.training().loss(), output, labels,
-                    clips_per_rank(static_cast<int64_t>(batch.global.size())), communicator_,
-                    {pair_model(), &context});
+    const StepLosses losses = step_losses(experiment_.training().loss(), output, labels,
+                                          clips_per_rank(static_cast<int64_t>(batch.global.size())),
+                                          communicator_, {pair_model(), &context});
     report.phase_seconds.loss = phase.lap();
     if (!std::isfinite(losses.total)) {
       throw common::SystemError("step " + std::to_string(step), "the loss is not finite",

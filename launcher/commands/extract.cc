@@ -50,10 +50,13 @@ void print_as_json(const std::string& file, const trainer::FeatureTable& table) 
     roles[name] = std::count_if(table.role.begin(), table.role.end(),
                                 [bit = bit](int32_t role) { return (role & bit) != 0; });
   }
+  nlohmann::json tensors = nlohmann::json::object();  // besides features: the shape of one
+  for (const auto& [name, tensor] : table.further) tensors[name] = tensor.shape;
   std::cout << json_line(nlohmann::json{{"file", file},
                                         {"rows", table.rows},
                                         {"variants", table.variants},
                                         {"features", table.features},
+                                        {"tensors", tensors},
                                         {"roles", roles}});
 }
 

@@ -16,6 +16,7 @@
 #include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "schedulers/results_store.h"
+#include "trainer/feature_extraction.h"
 #include "trainer/run_directory.h"
 #include "trainer/scoring.h"
 
@@ -27,7 +28,7 @@ using common::InputError;
 // `source` said it: an option or a file.
 proto::Metric metric_named(const std::string& name, const std::string& source) {
   std::vector<std::string> known;
-  for (const proto::Metric metric : {proto::EUCLIDEAN, proto::COSINE}) {
+  for (const proto::Metric metric : {proto::EUCLIDEAN, proto::COSINE, proto::MODEL}) {
     if (trainer::metric_name(metric) == name) return metric;
     known.push_back(trainer::metric_name(metric));
   }
@@ -83,6 +84,15 @@ proto::Metric metric_of(const CommandLine& line, const Run& run,
   if (run) return run->experiment.scoring().metric();
   const std::string recorded = fact(table, "metric");
   return recorded.empty() ? proto::EUCLIDEAN : metric_named(recorded, table.name);
+}
+
+// The network, if its own distance is wanted.
+std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run) {
+  if (metric != proto::MODEL) return nullptr;
+  if (!run) {
+    throw InputError("metric model", "wants the network", "name its training with --run DIR");
+  }
+  return trainer::load_model(*run);
 }
 
 int split_of(const trainer::FeatureTable& table) {
@@ -187,8 +197,8 @@ int run_score(const std::vector<std::string>& arguments) {
   line.option("features", "FILE", "signatures of the queries, and of the gallery")
       .option("gallery-features", "FILE", "signatures of the gallery, if in a file of its own")
       .option("protocol", "NAME", protocol_list() + " [as extracted]")
-      .option("metric", "NAME", "euclidean or cosine [the experiment's]")
-      .option("run", "DIR", "the training: its metric, and the record's provenance")
+      .option("metric", "NAME", "euclidean, cosine or model, the network's own [the experiment's]")
+      .option("run", "DIR", "the training: its metric and network, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
       .flag("json", "print JSON");
   if (!line.parse(arguments)) return 0;
@@ -204,12 +214,13 @@ int run_score(const std::vector<std::string>& arguments) {
   if (line.has("run")) run = trainer::read_finished_run(line.text("run"));
   const NamedRules named = rules_of(line, queries);
   const proto::Metric metric = metric_of(line, run, queries);
+  const std::unique_ptr<models::Model> model = model_for(metric, run);
   if (run) run->experiment = measured_experiment(*run, queries, named, metric);
   split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
   const trainer::RankingResult result =
-      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress);
+      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress, model.get());
   if (line.has("result")) {
     schedulers::write_result(line.path("result"),
                              report_cell(result, gallery_size, queries, run, named, metric));

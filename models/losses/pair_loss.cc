@@ -25,8 +25,7 @@ JudgedPairs hardest_pairs(const at::Tensor& distances, const at::Tensor& anchor_
   const at::Tensor positive = same & own_rows.unsqueeze(1).ne(rows.unsqueeze(0));
   const double infinity = std::numeric_limits<double>::infinity();
   const at::Tensor judged = (positive.any(1) & (~same).any(1)).nonzero().squeeze(1);
-  return {judged,
-          distances.masked_fill(~positive, -infinity).argmax(1).index_select(0, judged),
+  return {judged, distances.masked_fill(~positive, -infinity).argmax(1).index_select(0, judged),
           distances.masked_fill(same, infinity).argmin(1).index_select(0, judged)};
 }
 

@@ -73,8 +73,7 @@ LossTerm part_triplet_loss(const at::Tensor& anchors, const at::Tensor& anchor_l
   LossTerm term;
   term.count = anchors.size(0);
   term.sum = hardest.hinge.sum() / parts;
-  term.statistics["part_triplet_active_share"] =
-      hardest.hinge.gt(0).sum().item<double>() / parts;
+  term.statistics["part_triplet_active_share"] = hardest.hinge.gt(0).sum().item<double>() / parts;
   term.statistics["hardest_part_positive_distance"] = hardest.positive.sum().item<double>() / parts;
   term.statistics["hardest_part_negative_distance"] = hardest.negative.sum().item<double>() / parts;
   return term;

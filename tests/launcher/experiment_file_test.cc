@@ -118,8 +118,9 @@ TEST_F(ExperimentFileTest, AnUnknownEnumValueIsNamedWithItsLine) {
 TEST_F(ExperimentFileTest, AMistypedEnumValueGetsTheNearestNameAndTheList) {
   for (const char* value : {"cosine", "COSIN", "Cosine"}) {
     const std::string text = refusal("scoring { metric: " + std::string(value) + " }");
-    EXPECT_TRUE(contains(text, "metric: '" + std::string(value) +
-                                   "' is not one of EUCLIDEAN, COSINE; did you mean 'COSINE'?"))
+    EXPECT_TRUE(
+        contains(text, "metric: '" + std::string(value) +
+                           "' is not one of EUCLIDEAN, COSINE, MODEL; did you mean 'COSINE'?"))
         << text;
   }
 }

@@ -84,9 +84,9 @@ TEST(AttentiveDistanceTest, CoincidingVideosHaveAFiniteGradient) {
 
 TEST(AttentiveDistanceTest, DemandsAnAttentionPerPart) {
   const SomeVideos video = some_videos(51);
-  EXPECT_THROW(
-      attentive_distance(video.parts, video.attention.narrow(1, 0, 2), video.parts, video.attention),
-      common::RequirementError);
+  EXPECT_THROW(attentive_distance(video.parts, video.attention.narrow(1, 0, 2), video.parts,
+                                  video.attention),
+               common::RequirementError);
 }
 
 TEST(GlobalDistanceTest, EqualsTheDefinition) {

@@ -108,9 +108,8 @@ TEST(BatchNormTest, GradientWithPeersEqualsFiniteDifferences) {
   const at::Tensor values = normal_tensor({3, 2, 2}, 7).requires_grad_();
   const at::Tensor weights = normal_tensor({3, 2, 2}, 8);
   auto parameters = module.named_parameters();
-  expect_gradients({values, parameters["weight"], parameters["bias"]}, [&] {
-    return (module.forward(values, context).tanh() * weights).sum();
-  });
+  expect_gradients({values, parameters["weight"], parameters["bias"]},
+                   [&] { return (module.forward(values, context).tanh() * weights).sum(); });
 }
 
 TEST(BatchNormTest, EvaluatesNoRows) {

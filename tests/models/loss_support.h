@@ -20,8 +20,7 @@ inline void expect_gradients(const std::vector<at::Tensor>& variables,
     const at::Tensor& variable = variables[which];
     ASSERT_TRUE(variable.grad().defined()) << which;
     for (int64_t i = 0; i < variable.numel(); ++i) {
-      const double numeric =
-          numeric_derivative(variable, i, [&] { return loss().item<double>(); });
+      const double numeric = numeric_derivative(variable, i, [&] { return loss().item<double>(); });
       EXPECT_NEAR(variable.grad().flatten()[i].item<double>(), numeric, 1e-6) << which << " " << i;
     }
   }
@@ -36,9 +35,7 @@ inline double plain_distance(const at::Tensor& x, const at::Tensor& y) {
   return std::sqrt(std::max(squares, 1e-12));
 }
 
-inline bool all_finite(const at::Tensor& values) {
-  return at::isfinite(values).all().item<bool>();
-}
+inline bool all_finite(const at::Tensor& values) { return at::isfinite(values).all().item<bool>(); }
 
 inline at::Tensor flags(const std::vector<int64_t>& values) {
   return at::tensor(values, at::TensorOptions(at::kLong)).to(at::kBool);

@@ -63,11 +63,10 @@ TEST(PartTripletLossTest, EqualsTheDefinition) {
 
 TEST(PartTripletLossTest, MinesEachPartByItself) {
   // Clip 1 is clip 0's nearest stranger by the first part, clip 2 by the second.
-  const at::Tensor parts =
-      at::tensor({0.0, 0.0, 1.0, 9.0, 9.0, 2.0}, at::kDouble).view({3, 2, 1});
+  const at::Tensor parts = at::tensor({0.0, 0.0, 1.0, 9.0, 9.0, 2.0}, at::kDouble).view({3, 2, 1});
   const at::Tensor anchor = parts.narrow(0, 0, 1);
-  const LossTerm term = part_triplet_loss(anchor, label_tensor_of({0}), parts,
-                                          label_tensor_of({0, 1, 1}), 4);
+  const LossTerm term =
+      part_triplet_loss(anchor, label_tensor_of({0}), parts, label_tensor_of({0, 1, 1}), 4);
   EXPECT_NEAR(term.sum.item<double>(), ((4 - 1) + (4 - 2)) / 2.0, 1e-5);
 }
 

@@ -71,8 +71,7 @@ void expect_norm_of_one_process(const std::vector<int64_t>& counts) {
 }
 
 const std::vector<std::vector<int64_t>> kUnequal = {{6}, {5, 1}, {1, 2, 3}, {1, 1, 3, 1}};
-const std::vector<std::vector<int64_t>> kWithAnEmptyRank = {
-    {6}, {0, 6}, {4, 0, 2}, {1, 0, 5, 0}};
+const std::vector<std::vector<int64_t>> kWithAnEmptyRank = {{6}, {0, 6}, {4, 0, 2}, {1, 0, 5, 0}};
 
 const std::vector<int64_t>& of_this_world(const std::vector<std::vector<int64_t>>& shares) {
   return shares.at(static_cast<size_t>(world().size() - 1));

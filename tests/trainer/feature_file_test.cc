@@ -242,5 +242,68 @@ TEST_F(FeatureFileTest, AFolderThatIsNotThereIsASystemError) {
                common::SystemError);
 }
 
+// As a signature of several tensors.
+FeatureTable several_tensors(int64_t variants, int64_t features) {
+  FeatureTable table = example(3, variants, features);
+  FeatureTensor& parts = table.further["parts"];
+  parts.shape = {2, 4};
+  for (int64_t i = 0; i < 3 * variants * 8; ++i) parts.values.push_back(static_cast<float>(i) / 8);
+  table.further["quality"].values.assign(static_cast<size_t>(3 * variants), 0.5f);  // a number each
+  return table;
+}
+
+TEST(FeatureFileTest, EveryTensorOfASignatureIsADataset) {
+  const common::TestDirectory directory;
+  for (const int64_t variants : {1, 5}) {
+    for (const int64_t features : {0, 6}) {
+      const FeatureTable written = several_tensors(variants, features);
+      write_feature_file(directory / "f.h5", written);
+      const FeatureTable read = read_feature_file(directory / "f.h5");
+      EXPECT_EQ(read.rows, 3);
+      EXPECT_EQ(read.variants, variants);
+      EXPECT_EQ(read.features, features);
+      EXPECT_EQ(read.values, written.values);
+      ASSERT_EQ(read.further.size(), 2u);
+      EXPECT_EQ(read.further.at("parts").shape, (std::vector<int64_t>{2, 4}));
+      EXPECT_EQ(read.further.at("parts").values, written.further.at("parts").values);
+      EXPECT_TRUE(read.further.at("quality").shape.empty());
+      EXPECT_EQ(read.further.at("quality").values, written.further.at("quality").values);
+      EXPECT_NO_THROW(require_replaceable_feature_file(directory / "f.h5"));
+    }
+  }
+}
+
+TEST(FeatureFileTest, AValueOfAnyTensorThatIsNotFiniteIsNamed) {
+  const common::TestDirectory directory;
+  FeatureTable table = several_tensors(1, 6);
+  table.further["parts"].values[9] = std::nanf("");
+  write_feature_file(directory / "f.h5", table);
+  const std::string text = failure_text<InputError>([&] { read_feature_file(directory / "f.h5"); });
+  EXPECT_TRUE(contains(text, "row 1 of 'parts'")) << text;
+}
+
+TEST(FeatureFileTest, DatasetsThatAreNotListedAreNoTensors) {
+  const common::TestDirectory directory;
+  {
+    ForeignFile file(directory / "f.h5");
+    file.floats("features", {2, 3}, {1, 2, 3, 4, 5, 6});
+    file.floats("notes", {7}, {1, 2, 3, 4, 5, 6, 7});
+    file.integers("identity", {1, 2});
+    file.integers("camera", {1, 2});
+    file.integers("role", {1, 2});
+  }
+  EXPECT_TRUE(read_feature_file(directory / "f.h5").further.empty());
+}
+
+TEST(FeatureFileTest, TensorsMustFitTheTable) {
+  const common::TestDirectory directory;
+  FeatureTable table = several_tensors(1, 6);
+  table.further["parts"].values.pop_back();
+  EXPECT_THROW(write_feature_file(directory / "f.h5", table), common::RequirementError);
+  table = several_tensors(1, 6);
+  table.further["identity"] = table.further["parts"];
+  EXPECT_THROW(write_feature_file(directory / "f.h5", table), common::RequirementError);
+}
+
 }  // namespace
 }  // namespace muster::trainer

@@ -45,8 +45,8 @@ models::ModelOutput output_with(const std::map<std::string, std::vector<int64_t>
 }
 
 TEST(LossSettingsTest, EveryTermAloneIsALoss) {
-  for (const char* term : {"identity", "video_triplet", "part_triplet", "verification", "pair",
-                           "attentive_triplet"}) {
+  for (const char* term :
+       {"identity", "video_triplet", "part_triplet", "verification", "pair", "attentive_triplet"}) {
     EXPECT_NO_THROW(require_loss(only(term))) << term;
   }
 }
@@ -125,9 +125,9 @@ TEST(LossSettingsTest, AttentiveTripletsTakeTheBranchesThatAreThere) {
   const auto parts = output_with({{"parts", {0, 6, 4}}, {"attention", {0, 6}}});
   EXPECT_NO_THROW(require_network(only("attentive_triplet"), global, false));
   EXPECT_NO_THROW(require_network(only("attentive_triplet"), parts, false));
-  EXPECT_TRUE(contains(network_refusal(only("attentive_triplet"),
-                                       output_with({{"parts", {0, 6, 4}}})),
-                       "'attention'"));
+  EXPECT_TRUE(
+      contains(network_refusal(only("attentive_triplet"), output_with({{"parts", {0, 6, 4}}})),
+               "'attention'"));
   EXPECT_TRUE(contains(network_refusal(only("attentive_triplet"), output_with({})), "'global'"));
 }
 
@@ -137,9 +137,9 @@ TEST(LossSettingsTest, SettingsOfAMissingBranchAreRefused) {
   EXPECT_TRUE(contains(network_refusal(loss, output_with({{"global", {0, 4}}})), "part_weight"));
   loss = only("attentive_triplet");
   loss.mutable_attentive_triplet()->set_global_margin(1);
-  EXPECT_TRUE(contains(
-      network_refusal(loss, output_with({{"parts", {0, 6, 4}}, {"attention", {0, 6}}})),
-      "global_margin"));
+  EXPECT_TRUE(
+      contains(network_refusal(loss, output_with({{"parts", {0, 6, 4}}, {"attention", {0, 6}}})),
+               "global_margin"));
 }
 
 }  // namespace

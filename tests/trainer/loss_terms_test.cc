@@ -297,8 +297,8 @@ TEST(LossTermsTest, PairsAreEveryAnchorWithItsPositiveAndItsHardestNegative) {
     int64_t negative = -1;
     for (int64_t row = 0; row < 6; ++row) {
       if (kLabels[static_cast<size_t>(row)] == kLabels[static_cast<size_t>(anchor)]) continue;
-      if (negative < 0 || distance_of_rows(features, anchor, row) <
-                              distance_of_rows(features, anchor, negative)) {
+      if (negative < 0 ||
+          distance_of_rows(features, anchor, row) < distance_of_rows(features, anchor, negative)) {
         negative = row;
       }
     }
@@ -309,7 +309,8 @@ TEST(LossTermsTest, PairsAreEveryAnchorWithItsPositiveAndItsHardestNegative) {
       const at::Tensor logits = model.pair_logits(row(anchor), row(other), {});
       return at::log_softmax(logits, 1)[0][truth].item<double>();
     };
-    sum -= log_probability(positives[static_cast<size_t>(anchor)], 1) + log_probability(negative, 0);
+    sum -=
+        log_probability(positives[static_cast<size_t>(anchor)], 1) + log_probability(negative, 0);
   }
   EXPECT_NEAR(losses.total, sum / 12, 1e-12);
 }
