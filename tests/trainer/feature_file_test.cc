@@ -252,7 +252,7 @@ FeatureTable several_tensors(int64_t variants, int64_t features) {
   return table;
 }
 
-TEST(FeatureFileTest, EveryTensorOfASignatureIsADataset) {
+TEST_F(FeatureFileTest, EveryTensorOfASignatureIsADataset) {
   const common::TestDirectory directory;
   for (const int64_t variants : {1, 5}) {
     for (const int64_t features : {0, 6}) {
@@ -273,7 +273,7 @@ TEST(FeatureFileTest, EveryTensorOfASignatureIsADataset) {
   }
 }
 
-TEST(FeatureFileTest, AValueOfAnyTensorThatIsNotFiniteIsNamed) {
+TEST_F(FeatureFileTest, AValueOfAnyTensorThatIsNotFiniteIsNamed) {
   const common::TestDirectory directory;
   FeatureTable table = several_tensors(1, 6);
   table.further["parts"].values[9] = std::nanf("");
@@ -282,7 +282,7 @@ TEST(FeatureFileTest, AValueOfAnyTensorThatIsNotFiniteIsNamed) {
   EXPECT_TRUE(contains(text, "row 1 of 'parts'")) << text;
 }
 
-TEST(FeatureFileTest, DatasetsThatAreNotListedAreNoTensors) {
+TEST_F(FeatureFileTest, DatasetsThatAreNotListedAreNoTensors) {
   const common::TestDirectory directory;
   {
     ForeignFile file(directory / "f.h5");
@@ -295,7 +295,7 @@ TEST(FeatureFileTest, DatasetsThatAreNotListedAreNoTensors) {
   EXPECT_TRUE(read_feature_file(directory / "f.h5").further.empty());
 }
 
-TEST(FeatureFileTest, TensorsMustFitTheTable) {
+TEST_F(FeatureFileTest, TensorsMustFitTheTable) {
   const common::TestDirectory directory;
   FeatureTable table = several_tensors(1, 6);
   table.further["parts"].values.pop_back();
