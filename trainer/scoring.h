@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/progress_sink.h"
+#include "models/metric_learning/learned_metric.h"
 #include "proto/experiment.pb.h"
 #include "trainer/feature_file.h"
 #include "trainer/ranking_metrics.h"
@@ -13,10 +14,11 @@ std::string metric_name(proto::Metric metric);
 
 // Queries are rows of `queries` with the query bit; which rows of `gallery` are the gallery is the
 // rules'. Junk rows among them are ignored, though they count in `gallery_size`. Distances are sums
-// over variants, computed in blocks of queries. Throws InputError if there are no queries, no
+// over variants, computed in blocks of queries; those that were `learned` (KISSME and XQDA, which
+// need one) are between the variants' mean vectors. Throws InputError if there are no queries, no
 // gallery, no match at all, or shapes do not fit.
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     const datastore::ScoringRules& rules, int64_t* gallery_size,
-                    common::ProgressSink& progress);
+                    common::ProgressSink& progress, const models::LearnedMetric* learned = nullptr);
 
 }  // namespace muster::trainer
