@@ -62,9 +62,9 @@ LearnedMetric learn_kissme(const at::Tensor& vectors, const TrainingPairs& pairs
   require_learnable(vectors, source);
   const at::Tensor projection = principal_directions(vectors, dimensions);
   const at::Tensor values = vectors.matmul(projection);
-  const at::Tensor matrix = inverse_of_pairs(values, pairs.same, source, "one person") -
-                            inverse_of_pairs(values, pairs.different, source, "two persons");
-  return learned_metric(projection, positive_definite(matrix));
+  const at::Tensor of_one = inverse_of_pairs(values, pairs.same, source, "one person");
+  const at::Tensor of_two = inverse_of_pairs(values, pairs.different, source, "two persons");
+  return learned_metric(projection, positive_definite(of_one - of_two));
 }
 
 }  // namespace muster::models

@@ -92,8 +92,9 @@ LearnedMetric learn_xqda(const LabelledVectors& first, const LabelledVectors& se
     return inverse_covariance(chosen.t().matmul(covariance).matmul(chosen), source,
                               "pairs of " + persons, "keep fewer dimensions");
   };
-  const at::Tensor matrix = inverse(within, "one person") - inverse(found.between, "two persons");
-  return learned_metric(span.defined() ? span.matmul(chosen) : chosen, matrix);
+  const at::Tensor of_one = inverse(within, "one person");
+  const at::Tensor of_two = inverse(found.between, "two persons");
+  return learned_metric(span.defined() ? span.matmul(chosen) : chosen, of_one - of_two);
 }
 
 }  // namespace muster::models
