@@ -27,6 +27,7 @@ int run_doctor(const std::vector<std::string>& arguments);
 int run_train(const std::vector<std::string>& arguments);
 int run_extract(const std::vector<std::string>& arguments);
 int run_score(const std::vector<std::string>& arguments);
+int run_models(const std::vector<std::string>& arguments);
 int run_exchange(const std::vector<std::string>& arguments);
 
 }  // namespace muster::launcher

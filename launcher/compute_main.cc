@@ -7,6 +7,7 @@ int main(int count, char** values) {
       {"train", "train a network; alone, under mpirun or srun", &run_train},
       {"extract", "signatures of a store's tracklets", &run_extract},
       {"score", "CMC and mAP from signatures", &run_score},
+      {"models", "the networks: list, describe, forward", &run_models},
       {"exchange", "time messages between ranks, for muster doctor", &run_exchange},
   };
   return run_program("muster", commands, std::vector<std::string>(values + 1, values + count));

@@ -167,14 +167,14 @@ void set_field(Message& message, const FieldDescriptor& field, const std::string
 
 }  // namespace
 
-void apply_setting(proto::Experiment& experiment, const std::string& setting) {
+void apply_setting(google::protobuf::Message& settings, const std::string& setting) {
   const size_t equals = setting.find('=');
   if (equals == std::string::npos || equals == 0 || setting[equals - 1] == '.') {
     throw InputError("--set", "'" + setting + "' is not path=value",
                      "for example training.steps=100");
   }
   const std::string path = setting.substr(0, equals);
-  Message* message = &experiment;
+  Message* message = &settings;
   std::istringstream names(path);
   std::string name;
   std::getline(names, name, '.');

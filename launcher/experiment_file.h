@@ -13,7 +13,8 @@ namespace muster::launcher {
 proto::Experiment read_experiment(const std::string& path,
                                   const std::vector<std::string>& settings);
 
-// One "path=value". A repeated field takes a comma-separated list; a message takes "on" or "off".
-void apply_setting(proto::Experiment& experiment, const std::string& setting);
+// One "path=value" in an experiment or another group of settings. A repeated field takes a
+// comma-separated list; a message takes "on" or "off".
+void apply_setting(google::protobuf::Message& settings, const std::string& setting);
 
 }  // namespace muster::launcher

@@ -16,6 +16,8 @@ int main(int count, char** values) {
        [](const auto& arguments) { return become_compute_program("extract", arguments); }},
       {"score", "CMC and mAP from signatures",
        [](const auto& arguments) { return become_compute_program("score", arguments); }},
+      {"models", "the networks: list, describe, forward",
+       [](const auto& arguments) { return become_compute_program("models", arguments); }},
       {"report", "measured tables and curves as HTML, Markdown and CSV", &run_report},
       {"monitor", "a Prometheus that watches a workspace", &run_monitor},
       {"doctor", "what works on this machine, and remedies", &run_doctor},

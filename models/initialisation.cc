@@ -8,6 +8,8 @@
 namespace muster::models {
 namespace {
 
+thread_local bool without_values = false;
+
 // FNV-like folding would do; the mixing of common is at hand.
 uint64_t name_key(const std::string& name) {
   uint64_t key = name.size();
@@ -24,6 +26,7 @@ common::KeyedRandom random_of(uint64_t seed, const std::string& name) {
 // Fills with next() in the order of memory.
 template <typename Next>
 void fill(const at::Tensor& weight, const Next& next) {
+  if (without_values) return;
   at::Tensor values = at::empty(weight.sizes(), at::TensorOptions(at::kFloat));
   auto* value = values.data_ptr<float>();
   for (int64_t i = 0; i < values.numel(); ++i) value[i] = static_cast<float>(next());
@@ -60,6 +63,7 @@ void kaiming_normal_(const at::Tensor& weight, bool fan_out, uint64_t seed,
 void orthogonal_(const at::Tensor& weight, int64_t blocks, uint64_t seed, const std::string& name) {
   MUSTER_REQUIRE(weight.dim(), >=, 2);
   MUSTER_REQUIRE(weight.size(0) % blocks, ==, 0);
+  if (without_values) return;
   gaussian_(weight, 1.0, seed, name);
   for (const at::Tensor& block : weight.detach().flatten(1).chunk(blocks, 0)) {
     const at::Tensor values = block.to(at::kDouble);
@@ -70,5 +74,9 @@ void orthogonal_(const at::Tensor& weight, int64_t blocks, uint64_t seed, const 
     block.copy_(wide ? q.t() : q);
   }
 }
+
+WithoutInitialValues::WithoutInitialValues() : before_(without_values) { without_values = true; }
+
+WithoutInitialValues::~WithoutInitialValues() { without_values = before_; }
 
 }  // namespace muster::models

@@ -27,4 +27,17 @@ void kaiming_normal_(const at::Tensor& weight, bool fan_out, uint64_t seed,
 // every `out` / `blocks` rows by themselves: an LSTM's matrix has 4 blocks.
 void orthogonal_(const at::Tensor& weight, int64_t blocks, uint64_t seed, const std::string& name);
 
+// While one lives, the functions above leave weights as they are, on its thread: for networks that
+// are only looked at, or whose weights all come from a file.
+class WithoutInitialValues {
+ public:
+  WithoutInitialValues();
+  ~WithoutInitialValues();
+  WithoutInitialValues(const WithoutInitialValues&) = delete;
+  WithoutInitialValues& operator=(const WithoutInitialValues&) = delete;
+
+ private:
+  const bool before_;
+};
+
 }  // namespace muster::models

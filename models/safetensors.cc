@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
 #include "common/atomic_file.h"
 #include "common/error.h"
@@ -14,6 +16,8 @@ using common::InputError;
 using nlohmann::json;
 
 namespace {
+
+constexpr uint64_t kLongestHeader = 100'000'000;  // bytes, as the format's own reader
 
 const std::vector<std::pair<std::string, at::ScalarType>>& type_names() {
   static const std::vector<std::pair<std::string, at::ScalarType>> names = {
@@ -30,52 +34,92 @@ std::string name_of(at::ScalarType type) {
   throw InputError(at::toString(type), "cannot be stored in safetensors");
 }
 
-at::ScalarType type_of(const std::string& name, const std::string& path) {
-  for (const auto& [known, value] : type_names()) {
-    if (known == name) return value;
+[[noreturn]] void refuse(const std::string& path, const std::string& name,
+                         const std::string& problem, const std::string& remedy = "") {
+  throw InputError(path, "tensor '" + name + "' " + problem, remedy);
+}
+
+// A member of a tensor's entry; nothing of a header is believed.
+const json& member(const json& entry, const char* key, const std::string& name,
+                   const std::string& path) {
+  if (!entry.is_object() || !entry.contains(key)) {
+    refuse(path, name, std::string("has no '") + key + "'");
   }
-  throw InputError(path, "holds tensors of unknown type '" + name + "'");
+  return entry.at(key);
+}
+
+at::ScalarType type_of(const json& entry, const std::string& name, const std::string& path) {
+  const json& type = member(entry, "dtype", name, path);
+  for (const auto& [known, value] : type_names()) {
+    if (type == known) return value;
+  }
+  refuse(path, name, "has the unknown type " + type.dump());
+}
+
+// A list of whole numbers from 0 to 2^63 - 1.
+std::vector<uint64_t> whole_numbers(const json& entry, const char* key, const std::string& name,
+                                    const std::string& path) {
+  const json& list = member(entry, key, name, path);
+  const auto whole = [](const json& item) {
+    return item.is_number_unsigned() && item.get<uint64_t>() <= INT64_MAX;
+  };
+  if (!list.is_array() || !std::all_of(list.begin(), list.end(), whole)) {
+    refuse(path, name, std::string("has a '") + key + "' that is no list of whole numbers");
+  }
+  return list.get<std::vector<uint64_t>>();
+}
+
+struct Place {
+  uint64_t begin, end;  // bytes of the data
+  std::string name;
+};
+
+Place place_of(const json& entry, const std::string& name, const std::string& path) {
+  const std::vector<uint64_t> offsets = whole_numbers(entry, "data_offsets", name, path);
+  if (offsets.size() != 2 || offsets[0] > offsets[1]) {
+    refuse(path, name, "has 'data_offsets' that are not a begin and an end");
+  }
+  return {offsets[0], offsets[1], name};
 }
 
 at::Tensor tensor_from(const json& entry, const char* data, uint64_t data_bytes,
                        const std::string& name, const std::string& path) {
-  const auto shape = entry.at("shape").get<std::vector<int64_t>>();
-  const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
-  const at::ScalarType type = type_of(entry.at("dtype").get<std::string>(), path);
+  const at::ScalarType type = type_of(entry, name, path);
+  const std::vector<uint64_t> shape = whole_numbers(entry, "shape", name, path);
+  const Place place = place_of(entry, name, path);
   uint64_t bytes = at::elementSize(type);
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) bytes = 0;
-  for (const int64_t size : shape) {
-    if (size < 0 || (size > 0 && bytes > data_bytes / static_cast<uint64_t>(size))) {
-      throw InputError(path, "tensor '" + name + "' is larger than the file");
-    }
-    bytes *= static_cast<uint64_t>(size);
+  const bool empty = std::find(shape.begin(), shape.end(), 0u) != shape.end();
+  // The other axes of an empty tensor hold nothing, but torch multiplies them too.
+  const uint64_t most = empty ? INT64_MAX : data_bytes;
+  for (const uint64_t size : shape) {
+    if (size > 0 && bytes > most / size) refuse(path, name, "is larger than the file");
+    if (size > 0) bytes *= size;
   }
-  if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_bytes ||
-      offsets[1] - offsets[0] != bytes) {
-    throw InputError(path, "tensor '" + name + "' does not fit its place in the file",
-                     "the file is truncated or damaged; fetch it again");
+  if (empty) bytes = 0;
+  if (place.end > data_bytes || place.end - place.begin != bytes) {
+    refuse(path, name, "does not fit its place in the file",
+           "the file is truncated or damaged; fetch it again");
   }
-  at::Tensor tensor = at::empty(shape, at::TensorOptions(type));
-  if (bytes > 0) std::memcpy(tensor.data_ptr(), data + offsets[0], bytes);
+  const std::vector<int64_t> sizes(shape.begin(), shape.end());
+  at::Tensor tensor = at::empty(sizes, at::TensorOptions(type));
+  if (bytes > 0) std::memcpy(tensor.data_ptr(), data + place.begin, bytes);
   return tensor;
 }
 
 // Every byte of the data belongs to exactly one tensor.
-void require_exact_cover(const json& header, uint64_t data_bytes, const std::string& path) {
-  std::vector<std::pair<uint64_t, uint64_t>> stretches;
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__") continue;
-    const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
-    if (offsets.size() == 2) stretches.emplace_back(offsets[0], offsets[1]);
-  }
-  std::sort(stretches.begin(), stretches.end());
+void require_exact_cover(std::vector<Place> places, uint64_t data_bytes, const std::string& path) {
+  std::sort(places.begin(), places.end(), [](const Place& one, const Place& other) {
+    return std::tie(one.begin, one.end) < std::tie(other.begin, other.end);
+  });
   uint64_t covered = 0;
-  for (const auto& [begin, end] : stretches) {
-    if (begin != covered) {
-      throw InputError(path, "has tensors that overlap or leave a gap at byte " +
-                                 std::to_string(covered) + " of the data");
+  std::string before = "the header";
+  for (const Place& place : places) {
+    if (place.begin < covered) refuse(path, place.name, "overlaps '" + before + "'");
+    if (place.begin > covered) {
+      refuse(path, place.name, "leaves a gap behind " + ("'" + before + "'"));
     }
-    covered = end;
+    covered = place.end;
+    before = place.name;
   }
   if (covered != data_bytes) {
     throw InputError(path,
@@ -83,6 +127,21 @@ void require_exact_cover(const json& header, uint64_t data_bytes, const std::str
                          std::to_string(covered),
                      "the file is truncated or damaged; fetch it again");
   }
+}
+
+// Of names that come twice a parser would quietly take the last.
+json parsed_header(const char* begin, const char* end, const std::string& path) {
+  std::set<std::string> names;
+  const auto unique = [&](int depth, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::key && depth == 1 &&
+        !names.insert(value.get<std::string>()).second) {
+      refuse(path, value.get<std::string>(), "comes twice");
+    }
+    return true;
+  };
+  const json header = json::parse(begin, end, unique);
+  if (!header.is_object()) throw InputError(path, "has a header that is no object");
+  return header;
 }
 
 }  // namespace
@@ -119,52 +178,27 @@ SafetensorsContent read_safetensors(const std::filesystem::path& path) {
   const std::string content = common::read_file(path);
   uint64_t length = 0;
   if (content.size() >= 8) std::memcpy(&length, content.data(), 8);
-  if (content.size() < 8 || length > content.size() - 8) {
+  if (content.size() < 8 || length > content.size() - 8 || length > kLongestHeader) {
     throw InputError(path.string(), "is not a whole safetensors file", "fetch it again");
   }
   try {
-    const json header = json::parse(content.data() + 8, content.data() + 8 + length);
     const char* data = content.data() + 8 + length;
     const uint64_t data_bytes = content.size() - 8 - length;
-    if (!header.is_object()) throw InputError(path.string(), "has a header that is no object");
+    const json header = parsed_header(content.data() + 8, data, path.string());
     SafetensorsContent result;
+    std::vector<Place> places;
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__") {
         result.metadata = entry.get<std::map<std::string, std::string>>();
       } else {
         result.tensors[name] = tensor_from(entry, data, data_bytes, name, path.string());
+        places.push_back(place_of(entry, name, path.string()));
       }
     }
-    require_exact_cover(header, data_bytes, path.string());
+    require_exact_cover(std::move(places), data_bytes, path.string());
     return result;
   } catch (const json::exception& failure) {
     throw InputError(path.string(), std::string("has a damaged header: ") + failure.what());
-  }
-}
-
-void load_parameters(const NamedTensors& parameters,
-                     const std::map<std::string, at::Tensor>& values, const std::string& source) {
-  std::string problems;
-  const auto add = [&](const std::string& text) {
-    problems += (problems.empty() ? "" : ", ") + text;
-  };
-  std::map<std::string, at::Tensor> left = values;
-  for (const auto& [name, parameter] : parameters) {
-    const auto found = values.find(name);
-    if (found == values.end()) {
-      add("'" + name + "' is missing");
-    } else if (found->second.sizes() != parameter.sizes()) {
-      add("'" + name + "' has another shape");
-    }
-    left.erase(name);
-  }
-  for (const auto& [name, value] : left) add("'" + name + "' belongs to no parameter");
-  if (!problems.empty()) {
-    throw InputError(source, "does not fit the network: " + problems,
-                     "give the settings it was trained with");
-  }
-  for (const auto& [name, parameter] : parameters) {
-    parameter.detach().copy_(values.at(name));
   }
 }
 

@@ -20,12 +20,9 @@ struct SafetensorsContent {
   std::map<std::string, std::string> metadata;
 };
 
-// Throws InputError naming the file if it is missing, truncated, or not consistent.
+// Throws InputError naming the file, and the tensor where one is at fault, if the file is missing,
+// truncated or contradicts itself: names that come twice, types that are not known, shapes or
+// places that do not fit, tensors that overlap, bytes of no tensor, a header above 100 MB.
 SafetensorsContent read_safetensors(const std::filesystem::path& path);
-
-// Copies every tensor into the parameter of its name. Throws InputError listing all names that are
-// missing, left over or of another shape.
-void load_parameters(const NamedTensors& parameters,
-                     const std::map<std::string, at::Tensor>& values, const std::string& source);
 
 }  // namespace muster::models

@@ -11,6 +11,7 @@
 #include "datastore/protocol.h"
 #include "models/model_catalog.h"
 #include "models/safetensors.h"
+#include "models/weight_loading.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/input_recipe.h"
@@ -222,8 +223,8 @@ class Extractor {
 std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
   auto model = models::model_entry(run.experiment.model())
                    .create(run.experiment.model(), run.facts.identities, 0);
-  models::load_parameters(models::weights_of(*model), models::read_safetensors(run.weights).tensors,
-                          run.weights.string());
+  models::load_weights(models::weights_of(*model), models::read_safetensors(run.weights).tensors,
+                       models::Loading::kStrict, run.weights.string());
   return model;
 }
 

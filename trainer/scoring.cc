@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "datastore/tracklet_role.h"
+#include "trainer/metric_training.h"
 
 namespace muster::trainer {
 namespace {
@@ -115,6 +116,30 @@ void require_alike(const FeatureTable& queries, const FeatureTable& gallery, pro
                              "score with --metric model --run DIR");
   }
 }
+// Distances of blocks of queries to the same gallery.
+class GalleryDistances {
+ public:
+  GalleryDistances(const at::Tensor& gallery, const models::LearnedMetric* learned)
+      : learned_(learned) {
+    if (learned == nullptr) {
+      gallery_ = gallery;
+    } else {
+      coordinates_ = models::coordinates(*learned, gallery.mean(0));
+    }
+  }
+  // `queries` [variants, queries, features]; float32.
+  at::Tensor of(const at::Tensor& queries) const {
+    if (learned_ == nullptr) return distances(queries, gallery_);
+    return models::metric_distance(models::coordinates(*learned_, queries.mean(0)), coordinates_)
+        .to(at::kFloat)
+        .contiguous();
+  }
+
+ private:
+  const models::LearnedMetric* learned_;  // not owned; may be null
+  at::Tensor gallery_;
+  models::MetricCoordinates coordinates_;
+};
 
 }  // namespace
 
@@ -127,8 +152,9 @@ std::string metric_name(proto::Metric metric) {
 
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     const datastore::ScoringRules& rules, int64_t* gallery_size,
-                    common::ProgressSink& progress, const models::Model* model) {
-  require_alike(queries, gallery, metric, model != nullptr);
+                    common::ProgressSink& progress, const DistanceSource& source) {
+  MUSTER_REQUIRE(is_learned_metric(metric), ==, source.learned != nullptr);
+  require_alike(queries, gallery, metric, source.model != nullptr);
   const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
   const std::vector<int64_t> gallery_rows = gallery_rows_of(gallery, rules.gallery);
   if (query_rows.empty()) throw common::InputError(queries.name, "has no row with the query role");
@@ -143,16 +169,16 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
   RankingMetrics metrics(std::move(items), rules);
   *gallery_size = static_cast<int64_t>(gallery_rows.size());
   const bool by_model = metric == proto::MODEL;
-  const at::Tensor gallery_values =
-      by_model ? at::Tensor() : selected(gallery, gallery_rows, metric);
+  const GalleryDistances gallery_distances(
+      by_model ? at::Tensor() : selected(gallery, gallery_rows, metric), source.learned);
   progress.begin("scoring", "queries", static_cast<int64_t>(query_rows.size()));
   for (size_t first = 0; first < query_rows.size(); first += kQueryBlock) {
     const size_t last = std::min(query_rows.size(), first + kQueryBlock);
     const std::vector<int64_t> block(query_rows.begin() + static_cast<long>(first),
                                      query_rows.begin() + static_cast<long>(last));
-    const at::Tensor rows = by_model
-                                ? model_distances(*model, queries, block, gallery, gallery_rows)
-                                : distances(selected(queries, block, metric), gallery_values);
+    const at::Tensor rows =
+        by_model ? model_distances(*source.model, queries, block, gallery, gallery_rows)
+                 : gallery_distances.of(selected(queries, block, metric));
     for (size_t i = 0; i < block.size(); ++i) {
       const auto index = static_cast<size_t>(block[i]);
       metrics.add_query(queries.identity[index], queries.camera[index],

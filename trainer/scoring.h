@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/progress_sink.h"
+#include "models/metric_learning/learned_metric.h"
 #include "models/model.h"
 #include "proto/experiment.pb.h"
 #include "trainer/feature_file.h"
@@ -12,13 +13,20 @@ namespace muster::trainer {
 // Lower case, as the command line says it.
 std::string metric_name(proto::Metric metric);
 
+// Where the distances of metric MODEL, or of KISSME and XQDA, come from.
+struct DistanceSource {
+  const models::Model* model = nullptr;            // not owned
+  const models::LearnedMetric* learned = nullptr;  // not owned
+};
+
 // Queries are rows of `queries` with the query bit; which rows of `gallery` are the gallery is the
 // rules'. Junk rows among them are ignored, though they count in `gallery_size`. Distances are sums
-// over variants, computed in blocks of queries. With metric MODEL they are `model`'s own, between
-// whole signatures; the other metrics look at `features` alone. Throws InputError if there are no
-// queries, no gallery, no match at all, or shapes do not fit.
+// over variants, computed in blocks of queries; those that were `learned` (KISSME and XQDA, which
+// need one) are between the variants' mean vectors. With metric MODEL they are `model`'s own,
+// between whole signatures; the other metrics look at `features` alone. Throws InputError if there
+// are no queries, no gallery, no match at all, or shapes do not fit.
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     const datastore::ScoringRules& rules, int64_t* gallery_size,
-                    common::ProgressSink& progress, const models::Model* model = nullptr);
+                    common::ProgressSink& progress, const DistanceSource& source = {});
 
 }  // namespace muster::trainer

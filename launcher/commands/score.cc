@@ -11,12 +11,14 @@
 #include "common/host_name.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
+#include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
 #include "launcher/nearest_name.h"
 #include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "schedulers/results_store.h"
 #include "trainer/feature_extraction.h"
+#include "trainer/metric_training.h"
 #include "trainer/run_directory.h"
 #include "trainer/scoring.h"
 
@@ -28,7 +30,8 @@ using common::InputError;
 // `source` said it: an option or a file.
 proto::Metric metric_named(const std::string& name, const std::string& source) {
   std::vector<std::string> known;
-  for (const proto::Metric metric : {proto::EUCLIDEAN, proto::COSINE, proto::MODEL}) {
+  for (const proto::Metric metric :
+       {proto::EUCLIDEAN, proto::COSINE, proto::KISSME, proto::XQDA, proto::MODEL}) {
     if (trainer::metric_name(metric) == name) return metric;
     known.push_back(trainer::metric_name(metric));
   }
@@ -95,6 +98,43 @@ std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run) {
   return trainer::load_model(*run);
 }
 
+// --set on top of the run's settings: how a metric is learned.
+proto::Scoring scoring_of(const CommandLine& line, const Run& run, proto::Metric metric) {
+  proto::Experiment experiment;
+  if (run) experiment = run->experiment;
+  for (const std::string& setting : line.texts("set")) {
+    if (setting.rfind("scoring.learned.", 0) != 0) {
+      throw InputError("--set " + setting, "does not reach scoring",
+                       "fields that do: scoring.learned.*");
+    }
+    apply_setting(experiment, setting);
+  }
+  experiment.mutable_scoring()->set_metric(metric);
+  return experiment.scoring();
+}
+
+// Of --train-features or else of the queries' file; nothing for a metric that needs no learning.
+std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
+                                                       const proto::Scoring& scoring,
+                                                       const trainer::FeatureTable& queries) {
+  if (!trainer::is_learned_metric(scoring.metric())) {
+    for (const std::string option : {"train-features", "set"}) {
+      if (line.has(option)) {
+        throw InputError("--" + option,
+                         "does not reach metric " + trainer::metric_name(scoring.metric()),
+                         "it is for kissme and xqda");
+      }
+    }
+    return std::nullopt;
+  }
+  if (!line.has("train-features")) return trainer::learn_metric(queries, scoring);
+  const trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"));
+  if (training.features != queries.features) {
+    throw InputError(training.name, "has vectors of another size than " + queries.name);
+  }
+  return trainer::learn_metric(training, scoring);
+}
+
 int split_of(const trainer::FeatureTable& table) {
   const std::string text = fact(table, "split");
   const bool whole = text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
@@ -130,9 +170,9 @@ class Silence : public google::protobuf::io::ErrorCollector {
 // provenance tells it.
 proto::Experiment measured_experiment(const trainer::FinishedRun& run,
                                       const trainer::FeatureTable& queries, const NamedRules& named,
-                                      proto::Metric metric) {
+                                      const proto::Scoring& scoring) {
   proto::Experiment experiment = run.experiment;
-  experiment.mutable_scoring()->set_metric(metric);
+  *experiment.mutable_scoring() = scoring;
   const auto extraction = queries.facts.find("extraction");
   if (extraction != queries.facts.end()) {
     Silence silence;
@@ -197,7 +237,10 @@ int run_score(const std::vector<std::string>& arguments) {
   line.option("features", "FILE", "signatures of the queries, and of the gallery")
       .option("gallery-features", "FILE", "signatures of the gallery, if in a file of its own")
       .option("protocol", "NAME", protocol_list() + " [as extracted]")
-      .option("metric", "NAME", "euclidean, cosine or model, the network's own [the experiment's]")
+      .option("metric", "NAME",
+              "euclidean, cosine, kissme, xqda or model, the network's own [the experiment's]")
+      .option("train-features", "FILE", "what kissme and xqda learn from [rows of --features]")
+      .repeated("set", "PATH=VALUE", "how they learn, e.g. scoring.learned.components=100")
       .option("run", "DIR", "the training: its metric and network, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
       .flag("json", "print JSON");
@@ -215,12 +258,15 @@ int run_score(const std::vector<std::string>& arguments) {
   const NamedRules named = rules_of(line, queries);
   const proto::Metric metric = metric_of(line, run, queries);
   const std::unique_ptr<models::Model> model = model_for(metric, run);
-  if (run) run->experiment = measured_experiment(*run, queries, named, metric);
+  const proto::Scoring scoring = scoring_of(line, run, metric);
+  if (run) run->experiment = measured_experiment(*run, queries, named, scoring);
   split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
+  const std::optional<models::LearnedMetric> learned = learned_metric_of(line, scoring, queries);
   const trainer::RankingResult result =
-      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress, model.get());
+      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress,
+                     {model.get(), learned ? &*learned : nullptr});
   if (line.has("result")) {
     schedulers::write_result(line.path("result"),
                              report_cell(result, gallery_size, queries, run, named, metric));

@@ -71,5 +71,16 @@ TEST(InitialisationTest, AVectorHasNoFans) {
   EXPECT_THROW(xavier_uniform_(at::zeros({4}), 1, "bias"), common::RequirementError);
 }
 
+TEST(InitialisationTest, NothingIsDrawnWhileValuesAreNotWanted) {
+  {
+    const WithoutInitialValues guard;
+    EXPECT_EQ(initialised({4, 4}).abs().max().item<double>(), 0);
+    at::Tensor weight = at::zeros({4, 4});
+    orthogonal_(weight, 1, 1, "w");
+    EXPECT_EQ(weight.abs().max().item<double>(), 0);
+  }
+  EXPECT_GT(initialised({4, 4}).abs().max().item<double>(), 0);
+}
+
 }  // namespace
 }  // namespace muster::models

@@ -211,6 +211,71 @@ TEST_F(SafetensorsTest, OverlappingTensorsAreRefused) {
                   12));
 }
 
+TEST_F(SafetensorsTest, ATensorThatOverlapsOrLeavesAGapIsNamed) {
+  const std::string first = R"({"first":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)";
+  EXPECT_TRUE(contains(
+      refusal(file_of(first + R"("late":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})", 6)),
+      "tensor 'late' overlaps 'first'"));
+  EXPECT_TRUE(contains(
+      refusal(file_of(first + R"("late":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}})", 9)),
+      "tensor 'late' leaves a gap behind 'first'"));
+}
+
+TEST_F(SafetensorsTest, ATensorInsideAnotherIsRefused) {
+  const auto path = file_of(R"({"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},)"
+                            R"("b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
+                            8);
+  EXPECT_TRUE(contains(refusal(path), "tensor 'b' overlaps 'a'"));
+}
+
+TEST_F(SafetensorsTest, ANameThatComesTwiceIsRefused) {
+  const std::string entry = R"("twin":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
+  EXPECT_TRUE(contains(refusal(file_of("{" + entry + "," + entry + "}", 1)), "'twin' comes twice"));
+}
+
+TEST_F(SafetensorsTest, EntriesOfWrongKindsAreRefusedByName) {
+  for (const char* entry :
+       {"null", "5", "[]", R"("text")", R"({"dtype":7,"shape":[1],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":[1.0],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":[NaN],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":[1e300],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":{"a":1},"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":1,"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":["1"],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":[1],"data_offsets":[0]})",
+        R"({"dtype":"F32","shape":[1],"data_offsets":[0,4,4]})",
+        R"({"dtype":"F32","shape":[1],"data_offsets":["0","4"]})",
+        R"({"dtype":"f32","shape":[1],"data_offsets":[0,4]})"}) {
+    const std::string text = refusal(file_of(R"({"odd one":)" + std::string(entry) + "}", 4));
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+    if (std::string(entry).find("NaN") == std::string::npos) {
+      EXPECT_TRUE(contains(text, "tensor 'odd one' ")) << text;
+    }
+  }
+}
+
+TEST_F(SafetensorsTest, NamesWithControlCharactersStayInOneLine) {
+  const auto path =
+      file_of(R"({"a\n\u001b[2J":{"dtype":"F9","shape":[1],"data_offsets":[0,4]}})", 4);
+  const std::string text = refusal(path);
+  EXPECT_TRUE(contains(text, R"(tensor 'a\n\x1b[2J' has the unknown type "F9")")) << text;
+}
+
+TEST_F(SafetensorsTest, AnEmptyTensorWithHugeAxesIsRefused) {
+  refusal(file_of(R"({"a":{"dtype":"F32","data_offsets":[0,0],)"
+                  R"("shape":[4611686018427387904,4611686018427387904,0]}})",
+                  0));
+}
+
+TEST_F(SafetensorsTest, ADeeplyNestedHeaderIsRefused) {
+  refusal(file_of(std::string(200000, '['), 0));
+}
+
+TEST_F(SafetensorsTest, MetadataThatIsNoTextIsRefused) {
+  refusal(file_of(R"({"__metadata__":{"a":5}})", 0));
+}
+
 TEST_F(SafetensorsTest, BytesThatBelongToNoTensorAreRefused) {
   refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 8));
   refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8));
@@ -228,36 +293,6 @@ TEST_F(SafetensorsTest, AFolderThatIsNotThereIsASystemError) {
     write_safetensors(nowhere, {{"a", at::ones({1})}}, {});
   });
   EXPECT_TRUE(contains(text, "a.safetensors")) << text;
-}
-
-TEST(LoadParametersTest, CopiesByName) {
-  const NamedTensors parameters = {{"a", at::zeros({2}).requires_grad_()}, {"b", at::zeros({1})}};
-  load_parameters(parameters, {{"b", at::ones({1})}, {"a", at::full({2}, 3)}}, "file");
-  EXPECT_TRUE(same_values(parameters[0].second, at::full({2}, 3.0)));
-  EXPECT_TRUE(same_values(parameters[1].second, at::ones({1})));
-}
-
-TEST(LoadParametersTest, ConvertsToTheParametersPrecision) {
-  const NamedTensors parameters = {{"a", at::zeros({2}, at::kDouble)}};
-  load_parameters(parameters, {{"a", at::full({2}, 0.5, at::kFloat)}}, "file");
-  EXPECT_EQ(parameters[0].second.scalar_type(), at::kDouble);
-  EXPECT_EQ(parameters[0].second[1].item<double>(), 0.5);
-}
-
-TEST(LoadParametersTest, ListsAllThatDoesNotFit) {
-  const NamedTensors parameters = {{"gone", at::zeros({1})}, {"odd", at::zeros({2})}};
-  const std::string text = failure_text<InputError>([&] {
-    load_parameters(parameters, {{"odd", at::ones({3})}, {"extra", at::ones({1})}}, "some file");
-  });
-  for (const char* part : {"some file", "'gone' is missing", "'odd'", "'extra'"}) {
-    EXPECT_TRUE(contains(text, part)) << text;
-  }
-}
-
-TEST(LoadParametersTest, ChangesNothingWhenSomethingDoesNotFit) {
-  const NamedTensors parameters = {{"good", at::zeros({1})}, {"missing", at::zeros({1})}};
-  EXPECT_THROW(load_parameters(parameters, {{"good", at::ones({1})}}, "file"), InputError);
-  EXPECT_EQ(parameters[0].second.item<float>(), 0);
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ RankingResult scored_by(proto::Metric metric, const FeatureTable& table,
                         const models::Model* model) {
   common::SilentProgress progress;
   int64_t gallery_size = 0;
-  return score(table, table, metric, {}, &gallery_size, progress, model);
+  return score(table, table, metric, {}, &gallery_size, progress, {model, nullptr});
 }
 
 TEST(ModelScoringTest, RanksByTheModelsDistance) {
@@ -106,7 +106,7 @@ TEST(ModelScoringTest, TablesOfOtherTensorsDoNotFit) {
   const CodeModel model;
   common::SilentProgress progress;
   int64_t gallery_size = 0;
-  EXPECT_THROW(score(queries, gallery, proto::MODEL, {}, &gallery_size, progress, &model),
+  EXPECT_THROW(score(queries, gallery, proto::MODEL, {}, &gallery_size, progress, {&model, nullptr}),
                common::InputError);
 }
 

@@ -1,0 +1,176 @@
+#include <ATen/ATen.h>
+
+#include <iostream>
+#include <optional>
+
+#include "common/error.h"
+#include "launcher/chosen_network.h"
+#include "launcher/commands/models.h"
+#include "models/initialisation.h"
+#include "models/safetensors.h"
+#include "models/weight_loading.h"
+
+namespace muster::launcher {
+namespace {
+
+using common::InputError;
+using Tensors = std::map<std::string, at::Tensor>;
+
+// One of the tensors that a pass reads; [first, second, channels, height, width] or fewer axes.
+at::Tensor input_tensor(const Tensors& tensors, const std::string& name, const std::string& file) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) throw InputError(file, "has no tensor '" + name + "'");
+  const at::Tensor& value = found->second;
+  if (value.scalar_type() != at::kFloat && value.scalar_type() != at::kDouble) {
+    throw InputError(file, "tensor '" + name + "' has type " + at::toString(value.scalar_type()),
+                     "write it as F32 or F64");
+  }
+  if (!value.isfinite().all().item<bool>()) {
+    throw InputError(file, "tensor '" + name + "' holds values that are not finite");
+  }
+  return value;
+}
+
+// Throws unless the sizes are `wanted`, where -1 stands for any.
+void require_shape(const at::Tensor& tensor, const std::vector<int64_t>& wanted,
+                   const std::string& axes, const std::string& name, const std::string& file) {
+  bool fits = tensor.dim() == static_cast<int64_t>(wanted.size());
+  std::string text, found;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const auto axis = static_cast<int64_t>(i);
+    fits = fits && (wanted[i] < 0 || tensor.size(axis) == wanted[i]);
+    text += (i > 0 ? ", " : "") + (wanted[i] < 0 ? "any" : std::to_string(wanted[i]));
+  }
+  for (const int64_t size : tensor.sizes()) {
+    found += (found.empty() ? "" : ", ") + std::to_string(size);
+  }
+  if (fits) return;
+  throw InputError(file, "tensor '" + name + "' is [" + found + "]",
+                   "the network takes " + axes + " of sizes [" + text + "]");
+}
+
+// `name` of the file as clips and, where the network wants it, flow behind the colours; boxes and
+// joints with `prefix` before their names.
+models::ModelInput model_input(const Tensors& tensors, const std::string& name,
+                               const std::string& prefix, const models::InputFormat& format,
+                               const std::string& file) {
+  const at::Tensor clips = input_tensor(tensors, name, file);
+  require_shape(clips, {-1, -1, format.flow ? 5 : 3, format.crop_height, format.crop_width},
+                "[clips, frames, channels, height, width]", name, file);
+  if (clips.size(1) == 0) throw InputError(file, "tensor '" + name + "' has no frames");
+  models::ModelInput input;
+  input.clips = clips.slice(2, 0, 3);
+  if (format.flow) input.flow = clips.slice(2, 3, 5);
+  if (format.joints || tensors.count(prefix + "joints") > 0) {
+    input.joints = input_tensor(tensors, prefix + "joints", file).to(clips.scalar_type());
+    require_shape(input.joints, {clips.size(0), clips.size(1), 14, 3}, "[clips, frames, joints, 3]",
+                  prefix + "joints", file);
+  }
+  if (tensors.count(prefix + "boxes") > 0) {
+    input.boxes = input_tensor(tensors, prefix + "boxes", file).to(clips.scalar_type());
+    require_shape(input.boxes, {clips.size(0), clips.size(1), -1, 4}, "[clips, frames, parts, 4]",
+                  prefix + "boxes", file);
+  }
+  return input;
+}
+
+// How many classes the classifiers of the file have: where weights that only a network with
+// classifiers has carry the number of classes in their shape. 0 without such tensors.
+int64_t identities_in(const Tensors& weights, const models::ModelEntry& entry,
+                      const proto::Model& options) {
+  constexpr int64_t kProbe = 1009;  // a prime that no layer has
+  const models::WithoutInitialValues only_looked_at;
+  const auto without = entry.create(options, 0, 1), with = entry.create(options, kProbe, 1);
+  std::map<std::string, at::Tensor> plain;
+  for (const auto& [name, value] : without->parameters()) plain[name] = value;
+  for (const auto& [name, value] : with->parameters()) {
+    const auto found = weights.find(name);
+    if (plain.count(name) > 0 || found == weights.end()) continue;
+    for (int64_t axis = 0; axis < value.dim() && axis < found->second.dim(); ++axis) {
+      if (value.size(axis) == kProbe) return found->second.size(axis);
+    }
+  }
+  return 0;
+}
+
+void load(const models::NamedTensors& network, const Tensors& weights, const CommandLine& line) {
+  const bool partial = line.has("partial");
+  const models::WeightReport report = models::load_weights(
+      network, weights, partial ? models::Loading::kPartial : models::Loading::kStrict,
+      line.text("weights"));
+  if (partial) std::cerr << report.text();
+}
+
+void add_outputs(const std::string& prefix, const models::ModelOutput& output,
+                 models::NamedTensors& all) {
+  for (const auto& [name, value] : output.signature) all.emplace_back(prefix + name, value);
+  for (const auto& [name, value] : output.logits) {
+    all.emplace_back(prefix + "logits." + name, value);
+  }
+}
+
+models::NamedTensors model_outputs(const ChosenNetwork& chosen, const Tensors& weights,
+                                   const CommandLine& line, const models::ForwardContext& context) {
+  const std::string file = line.text("input");
+  const Tensors tensors = models::read_safetensors(file).tensors;
+  const int64_t identities = line.text("identities") != "0"
+                                 ? line.integer("identities", 0, 10'000'000)
+                                 : identities_in(weights, *chosen.model, chosen.model_options);
+  const auto model = chosen.model->create(chosen.model_options, identities, 1);
+  load(models::weights_of(*model), weights, line);
+  const models::InputFormat format = model->input_format();
+  const models::ModelInput input = model_input(tensors, "input", "", format, file);
+  model->to(input.clips.scalar_type());
+  const models::ModelOutput output = model->forward(input, context);
+  models::NamedTensors all;
+  add_outputs("", output, all);
+  if (tensors.count("other") == 0) return all;
+  models::ModelInput other = model_input(tensors, "other", "other_", format, file);
+  other.clips = other.clips.to(input.clips.scalar_type());
+  if (other.flow.defined()) other.flow = other.flow.to(input.clips.scalar_type());
+  const models::ModelOutput second = model->forward(other, context);
+  add_outputs("other.", second, all);
+  all.emplace_back("distance", model->distance(output.signature, second.signature));
+  auto* pairs = dynamic_cast<models::PairModel*>(model.get());
+  if (pairs != nullptr && input.clips.size(0) == other.clips.size(0)) {
+    all.emplace_back("pair_logits",
+                     pairs->pair_logits(output.signature, second.signature, context));
+  }
+  return all;
+}
+
+models::NamedTensors backbone_outputs(const ChosenNetwork& chosen, const Tensors& weights,
+                                      const CommandLine& line,
+                                      const models::ForwardContext& context) {
+  const std::string file = line.text("input");
+  const Tensors tensors = models::read_safetensors(file).tensors;
+  const models::Backbone backbone = chosen.backbone->create(chosen.backbone_options, 1);
+  load(models::weights_of(backbone), weights, line);
+  const at::Tensor images = input_tensor(tensors, "input", file);
+  require_shape(images, {-1, chosen.backbone->channels, -1, -1},
+                "[images, channels, height, width]", "input", file);
+  backbone.module->to(images.scalar_type());
+  const models::BackboneOutputs outputs = backbone.forward(images, context);
+  return {outputs.begin(), outputs.end()};
+}
+
+}  // namespace
+
+int forward_network(const CommandLine& line) {
+  const ChosenNetwork chosen = choose_network(line.text("name"), line.texts("set"));
+  const std::string target = line.path("output");
+  line.text("input");
+  const Tensors weights = models::read_safetensors(line.text("weights")).tensors;
+  const at::NoGradGuard no_gradients;
+  OwnStatistics statistics;
+  models::ForwardContext context;
+  context.statistics = &statistics;
+  models::write_safetensors(target,
+                            chosen.model != nullptr
+                                ? model_outputs(chosen, weights, line, context)
+                                : backbone_outputs(chosen, weights, line, context),
+                            {});
+  return 0;
+}
+
+}  // namespace muster::launcher

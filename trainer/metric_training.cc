@@ -1,0 +1,74 @@
+#include "trainer/metric_training.h"
+
+#include <ATen/ATen.h>
+
+#include "common/error.h"
+#include "datastore/tracklet_role.h"
+#include "models/metric_learning/kissme.h"
+#include "models/metric_learning/xqda.h"
+
+namespace muster::trainer {
+namespace {
+
+using models::LabelledVectors;
+
+LabelledVectors training_rows(const FeatureTable& table) {
+  std::vector<int64_t> rows;
+  LabelledVectors training;
+  for (int64_t row = 0; row < table.rows; ++row) {
+    const auto index = static_cast<size_t>(row);
+    if ((table.role[index] & datastore::kRoleTrain) == 0) continue;
+    rows.push_back(row);
+    training.identity.push_back(table.identity[index]);
+    training.camera.push_back(table.camera[index]);
+  }
+  if (rows.empty()) {
+    throw common::InputError(table.name, "has no row with the train role",
+                             "extract with --role train, or name a file with --train-features");
+  }
+  const at::Tensor all = at::from_blob(const_cast<float*>(table.values.data()),
+                                       {table.rows, table.variants, table.features}, at::kFloat);
+  training.vectors = all.index_select(0, at::tensor(rows, at::kLong)).to(at::kDouble).mean(1);
+  return training;
+}
+
+LabelledVectors part_of(const LabelledVectors& all, const std::vector<int64_t>& rows) {
+  LabelledVectors part;
+  part.vectors = all.vectors.index_select(0, at::tensor(rows, at::kLong));
+  for (const int64_t row : rows) {
+    part.identity.push_back(all.identity[static_cast<size_t>(row)]);
+    part.camera.push_back(all.camera[static_cast<size_t>(row)]);
+  }
+  return part;
+}
+
+void demand(bool holds, const std::string& field, double value, const std::string& range) {
+  if (holds) return;
+  throw common::InputError("scoring.learned." + field, std::to_string(value) + " is not " + range);
+}
+
+}  // namespace
+
+bool is_learned_metric(proto::Metric metric) {
+  return metric == proto::KISSME || metric == proto::XQDA;
+}
+
+models::LearnedMetric learn_metric(const FeatureTable& table, const proto::Scoring& scoring) {
+  const proto::LearnedMetric& settings = scoring.learned();
+  demand(settings.components() >= 1, "components", settings.components(), "at least 1");
+  demand(settings.pair_stride() >= 1, "pair_stride", settings.pair_stride(), "at least 1");
+  demand(settings.lambda() > 0, "lambda", settings.lambda(), "above 0");
+  demand(settings.dimensions() >= 0, "dimensions", settings.dimensions(), "at least 0");
+  const LabelledVectors all = training_rows(table);
+  if (scoring.metric() == proto::KISSME) {
+    const models::TrainingPairs pairs = models::cross_camera_pairs(
+        all.identity, all.camera, settings.pair_stride(), settings.seed(), table.name);
+    return models::learn_kissme(all.vectors, pairs, settings.components(), table.name);
+  }
+  MUSTER_REQUIRE(scoring.metric(), ==, proto::XQDA);
+  const models::TrainingViews views = models::half_views(all.identity, settings.seed());
+  return models::learn_xqda(part_of(all, views.first), part_of(all, views.second),
+                            {settings.lambda(), settings.dimensions()}, table.name);
+}
+
+}  // namespace muster::trainer
