@@ -18,7 +18,8 @@ constexpr uint64_t kDropoutLayer = 1000;
 // All tensors but `weight` have axes [frames, clips, features] here.
 struct TanhRecurrence : torch::autograd::Function<TanhRecurrence> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& drive,
-                            const at::Tensor& weight, const at::Tensor& masks, double scale) {
+                            const at::Tensor& weight, const c10::optional<at::Tensor>& masks,
+                            double scale) {
     const at::Tensor outputs = drive.clone(at::MemoryFormat::Contiguous);
     const int64_t steps = outputs.size(0) - 1;
     const at::Tensor states = at::empty_like(outputs.narrow(0, 0, steps));
@@ -26,9 +27,9 @@ struct TanhRecurrence : torch::autograd::Function<TanhRecurrence> {
     for (int64_t t = 0; t < steps; ++t) {
       at::Tensor state = states[t];
       at::tanh_out(state, outputs[t]);
-      outputs[t + 1].addmm_(masks.defined() ? state * masks[t] : state, transposed, 1, scale);
+      outputs[t + 1].addmm_(masks ? state * (*masks)[t] : state, transposed, 1, scale);
     }
-    context->save_for_backward({states, weight, masks});
+    context->save_for_backward({states, weight, masks.value_or(at::Tensor())});
     context->saved_data["scale"] = scale;
     return outputs;
   }
@@ -61,7 +62,8 @@ at::Tensor tanh_recurrence(const at::Tensor& drive, const at::Tensor& weight, do
   MUSTER_REQUIRE(weight.size(0), ==, drive.size(2));
   MUSTER_REQUIRE(weight.size(1), ==, drive.size(2));
   if (masks.defined()) MUSTER_REQUIRE(masks.size(1), ==, drive.size(1) - 1);
-  const at::Tensor by_step = masks.defined() ? masks.transpose(0, 1).contiguous() : masks;
+  c10::optional<at::Tensor> by_step;
+  if (masks.defined()) by_step = masks.transpose(0, 1).contiguous();
   return TanhRecurrence::apply(drive.transpose(0, 1), weight, by_step, scale).transpose(0, 1);
 }
 

@@ -14,7 +14,8 @@ namespace {
 at::Tensor in_plain_loops(const at::Tensor& drive, const at::Tensor& weight, double scale,
                           const at::Tensor& masks) {
   at::Tensor outputs = drive.detach().clone();
-  const auto d = drive.accessor<double, 3>(), w_rows = weight.unsqueeze(0).accessor<double, 3>();
+  const auto d = drive.accessor<double, 3>();
+  const auto w = weight.accessor<double, 2>();
   auto o = outputs.accessor<double, 3>();
   for (int64_t clip = 0; clip < drive.size(0); ++clip) {
     for (int64_t t = 1; t < drive.size(1); ++t) {
@@ -22,7 +23,7 @@ at::Tensor in_plain_loops(const at::Tensor& drive, const at::Tensor& weight, dou
         o[clip][t][i] = d[clip][t][i];
         for (int64_t j = 0; j < drive.size(2); ++j) {
           const double mask = masks.defined() ? masks.accessor<double, 3>()[clip][t - 1][j] : 1;
-          o[clip][t][i] += scale * w_rows[0][i][j] * mask * std::tanh(o[clip][t - 1][j]);
+          o[clip][t][i] += scale * w[i][j] * mask * std::tanh(o[clip][t - 1][j]);
         }
       }
     }
