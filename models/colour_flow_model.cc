@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kInputHeight = 56, kInputWidth = 40;
 
-void demand(bool holds, const std::string& field, double value, const char* range) {
+void demand_setting(bool holds, const std::string& field, double value, const char* range) {
   if (!holds) throw common::InputError(field, std::to_string(value) + " is not " + range);
 }
 
@@ -65,12 +65,12 @@ InputFormat colour_flow_format() { return {64, 48, kInputHeight, kInputWidth, /*
 
 template <typename Settings>
 FrameNetworkOptions frame_network_options(const Settings& settings, const std::string& prefix) {
-  demand(settings.width() > 0 && settings.width() <= 16, prefix + ".width", settings.width(),
-         "in (0, 16]");
-  demand(settings.features() > 0 && settings.features() <= 65536, prefix + ".features",
-         settings.features(), "in 1 to 65536");
-  demand(settings.dropout() >= 0 && settings.dropout() < 1, prefix + ".dropout", settings.dropout(),
-         "in [0, 1)");
+  demand_setting(settings.width() > 0 && settings.width() <= 16, prefix + ".width",
+                 settings.width(), "in (0, 16]");
+  demand_setting(settings.features() > 0 && settings.features() <= 65536, prefix + ".features",
+                 settings.features(), "in 1 to 65536");
+  demand_setting(settings.dropout() >= 0 && settings.dropout() < 1, prefix + ".dropout",
+                 settings.dropout(), "in [0, 1)");
   FrameNetworkOptions options;
   options.filters = settings.width();
   options.height = kInputHeight;

@@ -8,7 +8,7 @@
 namespace muster::models {
 namespace {
 
-constexpr uint64_t kDropoutLayer = 1;
+constexpr uint64_t kFeatureDropoutLayer = 1;
 
 // Figures 3b and 3c: both paths grow by 4 pixels and are added; 3b has a Tanh on the main path.
 struct GrowingBlock : torch::nn::Module {
@@ -106,7 +106,8 @@ at::Tensor FrameNetwork::frame_features(const at::Tensor& images, const ForwardC
     maps = at::tanh(stage.pooled ? at::max_pool2d(maps, {2, 2}) : maps);
   }
   maps = maps.view({clips, frames, channels_ * height_ * width_});
-  if (context.training) maps = keyed_dropout(maps, dropout_, context.clip_keys, kDropoutLayer);
+  if (context.training)
+    maps = keyed_dropout(maps, dropout_, context.clip_keys, kFeatureDropoutLayer);
   return features_(maps);
 }
 

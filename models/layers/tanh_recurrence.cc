@@ -12,8 +12,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-// Step t of the recurrence drops by layer kDropoutLayer + t.
-constexpr uint64_t kDropoutLayer = 1000;
+// Step t of the recurrence drops by layer kStepDropoutLayer + t.
+constexpr uint64_t kStepDropoutLayer = 1000;
 
 // All tensors but `weight` have axes [frames, clips, features] here.
 struct TanhRecurrence : torch::autograd::Function<TanhRecurrence> {
@@ -75,7 +75,7 @@ at::Tensor recurrent_masks(const at::Tensor& drive, double probability,
   std::vector<at::Tensor> masks;
   for (int64_t t = 0; t < steps; ++t) {
     masks.push_back(keyed_dropout(ones, probability, context.clip_keys,
-                                  kDropoutLayer + static_cast<uint64_t>(t)));
+                                  kStepDropoutLayer + static_cast<uint64_t>(t)));
   }
   return at::stack(masks, 1).to(drive.options());
 }

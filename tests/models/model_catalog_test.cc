@@ -4,6 +4,8 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "common/error.h"
@@ -76,6 +78,34 @@ TEST(ModelCatalogTest, EveryRowOfStsrnGetsFiniteGradientsInATrainingStep) {
         ASSERT_TRUE(value.grad().defined()) << row.name << " " << name;
         EXPECT_TRUE(value.grad().isfinite().all().item<bool>()) << row.name << " " << name;
       }
+    }
+  }
+}
+
+// 477750 -> "477,750".
+std::string with_commas(int64_t count) {
+  std::string text = std::to_string(count);
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) {
+    text.insert(static_cast<size_t>(at), ",");
+  }
+  return text;
+}
+
+TEST(ModelCatalogTest, TheDocumentationSaysEveryRowOfStsrnWithItsParameters) {
+  std::ifstream file(std::string(MUSTER_SOURCE_DIR) + "/docs/models.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), {});
+  for (const ModelEntry& entry : model_catalog()) {
+    if (entry.name != "stsrn") continue;
+    for (const AblationRow& row : entry.rows) {
+      proto::Model options;
+      ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(row.model, &options));
+      int64_t count = 0;
+      for (const auto& [name, value] : entry.create(options, 150, 1)->parameters()) {
+        count += value.numel();
+      }
+      const std::string line = "| " + row.table + " | " + row.name + " | `" + row.model + "` | " +
+                               with_commas(count) + " |";
+      EXPECT_TRUE(common::contains(page, line)) << line;
     }
   }
 }
