@@ -1,11 +1,16 @@
 #include "models/model_catalog.h"
 
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "common/error.h"
 #include "tests/common/support.h"
+#include "tests/models/support.h"
 
 namespace muster::models {
 namespace {
@@ -33,6 +38,76 @@ TEST(ModelCatalogTest, EntriesCreateTheirNetwork) {
   options.mutable_stsrn()->set_width(0.25);
   const auto model = model_entry(options).create(options, 3, 1);
   EXPECT_FALSE(model->parameters().empty());
+}
+
+// A row's network at an eighth of its width.
+proto::Model small_settings(const std::string& row) {
+  proto::Model options;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(row, &options)) << row;
+  const auto* network = options.GetReflection()->GetOneofFieldDescriptor(
+      options, proto::Model::descriptor()->FindOneofByName("network"));
+  auto* settings = options.GetReflection()->MutableMessage(&options, network);
+  settings->GetReflection()->SetDouble(settings,
+                                       settings->GetDescriptor()->FindFieldByName("width"), 0.125);
+  return options;
+}
+
+TEST(ModelCatalogTest, RowsHaveNamesOfTheirOwnAndBelongToTheirEntry) {
+  for (const ModelEntry& entry : model_catalog()) {
+    std::set<std::pair<std::string, std::string>> names;
+    for (const AblationRow& row : entry.rows) {
+      EXPECT_TRUE(names.insert({row.table, row.name}).second) << row.table << row.name;
+      EXPECT_EQ(small_settings(row.model).network_case(), entry.network_case) << row.name;
+    }
+  }
+}
+
+TEST(ModelCatalogTest, EveryRowOfStsrnGetsFiniteGradientsInATrainingStep) {
+  for (const ModelEntry& entry : model_catalog()) {
+    if (entry.name != "stsrn") continue;
+    EXPECT_EQ(entry.rows.size(), 12u);
+    for (const AblationRow& row : entry.rows) {
+      const auto model = entry.create(small_settings(row.model), 3, 1);
+      const InputFormat format = model->input_format();
+      ModelInput input;
+      input.clips = normal_tensor({2, 3, 3, format.crop_height, format.crop_width}, 1, at::kFloat);
+      input.flow = normal_tensor({2, 3, 2, format.crop_height, format.crop_width}, 2, at::kFloat);
+      const ModelOutput output = model->forward(input, training_context({1, 2}));
+      output.logits.at("identity").pow(2).sum().backward();
+      for (const auto& [name, value] : model->parameters()) {
+        ASSERT_TRUE(value.grad().defined()) << row.name << " " << name;
+        EXPECT_TRUE(value.grad().isfinite().all().item<bool>()) << row.name << " " << name;
+      }
+    }
+  }
+}
+
+// 477750 -> "477,750".
+std::string with_commas(int64_t count) {
+  std::string text = std::to_string(count);
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) {
+    text.insert(static_cast<size_t>(at), ",");
+  }
+  return text;
+}
+
+TEST(ModelCatalogTest, TheDocumentationSaysEveryRowOfStsrnWithItsParameters) {
+  std::ifstream file(std::string(MUSTER_SOURCE_DIR) + "/docs/models.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), {});
+  for (const ModelEntry& entry : model_catalog()) {
+    if (entry.name != "stsrn") continue;
+    for (const AblationRow& row : entry.rows) {
+      proto::Model options;
+      ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(row.model, &options));
+      int64_t count = 0;
+      for (const auto& [name, value] : entry.create(options, 150, 1)->parameters()) {
+        count += value.numel();
+      }
+      const std::string line = "| " + row.table + " | " + row.name + " | `" + row.model + "` | " +
+                               with_commas(count) + " |";
+      EXPECT_TRUE(common::contains(page, line)) << line;
+    }
+  }
 }
 
 TEST(ModelCatalogTest, NoChoiceIsAnErrorThatListsThem) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/model.h"
+#include "proto/model.pb.h"
 
 namespace muster::models {
 
@@ -11,7 +12,9 @@ struct NaiveStsrnOutput {
   at::Tensor identity_logits;  // float64 [clips, identities]
 };
 
-// The full model without dropout. Reads weights by name; clips and flow as ModelInput has them.
-NaiveStsrnOutput naive_stsrn(const NamedTensors& parameters, const ModelInput& input);
+// Without dropout. Reads weights by name; clips and flow as ModelInput has them. Of `settings`, the
+// structure and the switches count.
+NaiveStsrnOutput naive_stsrn(const NamedTensors& parameters, const ModelInput& input,
+                             const proto::Stsrn& settings = proto::Stsrn::default_instance());
 
 }  // namespace muster::models

@@ -4,6 +4,7 @@
 #include "common/error.h"
 #include "models/model_catalog.h"
 #include "tests/common/support.h"
+#include "tests/models/colour_flow_support.h"
 #include "tests/models/naive_stsrn.h"
 #include "tests/models/support.h"
 
@@ -25,48 +26,6 @@ std::unique_ptr<Model> small_model(uint64_t seed = 1, double dropout = 0.6) {
   return model;
 }
 
-// Biases and the synergy start at zero; tests that compare formulas need values everywhere.
-void randomise_vectors(const Model& model) {
-  uint64_t key = 1000;
-  for (const auto& [name, value] : model.parameters()) {
-    if (value.dim() == 1) value.detach().copy_(0.5 * normal_tensor(value.sizes(), ++key));
-  }
-}
-
-ModelInput random_input(int64_t clips, int64_t frames, at::ScalarType type = at::kDouble,
-                        uint64_t key = 1) {
-  ModelInput input;
-  input.clips = normal_tensor({clips, frames, 3, 56, 40}, 2 * key, type);
-  input.flow = normal_tensor({clips, frames, 2, 56, 40}, 2 * key + 1, type);
-  return input;
-}
-
-ModelInput clip_of(const ModelInput& input, int64_t clip) {
-  ModelInput one;
-  one.clips = input.clips.narrow(0, clip, 1);
-  one.flow = input.flow.narrow(0, clip, 1);
-  return one;
-}
-
-at::Tensor features_of(Model& model, const ModelInput& input,
-                       const ForwardContext& context = evaluation_context()) {
-  return model.forward(input, context).signature.at("features");
-}
-
-at::Tensor parameter(const Model& model, const std::string& wanted) {
-  for (const auto& [name, value] : model.parameters()) {
-    if (name == wanted) return value;
-  }
-  ADD_FAILURE() << "no parameter " << wanted;
-  return {};
-}
-
-int64_t parameter_count(const Model& model) {
-  int64_t count = 0;
-  for (const auto& [name, value] : model.parameters()) count += value.numel();
-  return count;
-}
-
 int64_t convolution_size(int64_t in, int64_t out, int64_t kernel) {
   return in * out * kernel * kernel + out;
 }
@@ -77,6 +36,55 @@ int64_t residual_size(int64_t in, int64_t out) {
 
 TEST(StsrnTest, TheFullModelHasTheDerivedParameterCount) {
   EXPECT_EQ(parameter_count(*create_stsrn(stsrn_options(1, 128), 150, 1)), 477750);
+}
+
+// Counts of the specification, at 150 identities.
+TEST(StsrnTest, StructuresHaveTheDerivedParameterCounts) {
+  const auto count = [](const std::string& structure) {
+    const proto::Model options = parsed_model("stsrn { structure: " + structure +
+                                              " temporal_residual: false synergy: false }");
+    return parameter_count(*create_stsrn(options, 150, 1));
+  };
+  EXPECT_EQ(count("BASE"), 420662);
+  EXPECT_EQ(count("SINGLE_RESIDUAL"), 455542);
+  EXPECT_EQ(count("DOUBLE_RESIDUAL"), 477622);
+  EXPECT_EQ(count("TRIPLE_RESIDUAL"), 615958);
+  EXPECT_EQ(count("DOUBLE_PLAIN_RESIDUAL"), 230806);
+}
+
+TEST(StsrnTest, FigureThreeBAddsNoParameters) {
+  EXPECT_EQ(
+      parameter_count(*create_stsrn(parsed_model("stsrn { activation_in_block: true }"), 150, 1)),
+      477750);
+}
+
+// Weight files know layers by these names.
+TEST(StsrnTest, WeightsHaveLastingNames) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : weights_of(*small_model())) names.push_back(name);
+  EXPECT_EQ(names, (std::vector<std::string>{"synergy",
+                                             "conv.weight",
+                                             "conv.bias",
+                                             "residual1.main1.weight",
+                                             "residual1.main1.bias",
+                                             "residual1.main2.weight",
+                                             "residual1.main2.bias",
+                                             "residual1.shortcut.weight",
+                                             "residual1.shortcut.bias",
+                                             "residual2.main1.weight",
+                                             "residual2.main1.bias",
+                                             "residual2.main2.weight",
+                                             "residual2.main2.bias",
+                                             "residual2.shortcut.weight",
+                                             "residual2.shortcut.bias",
+                                             "features.weight",
+                                             "features.bias",
+                                             "input_to_hidden.weight",
+                                             "input_to_hidden.bias",
+                                             "hidden_to_hidden.weight",
+                                             "hidden_to_hidden.bias",
+                                             "classifier.weight",
+                                             "classifier.bias"}));
 }
 
 TEST(StsrnTest, WithoutIdentitiesThereIsNoClassifier) {
@@ -116,6 +124,80 @@ TEST(StsrnTest, ForwardEqualsTheSpecificationInPlainLoops) {
   const NaiveStsrnOutput naive = naive_stsrn(model->parameters(), input);
   EXPECT_LT(largest_difference(output.signature.at("features"), naive.features), 1e-11);
   EXPECT_LT(largest_difference(output.logits.at("identity"), naive.identity_logits), 1e-11);
+}
+
+// Every structure, switch and block of Tables 5 and 6 and Figure 3b.
+const char* const kVariants[] = {
+    "structure: BASE",
+    "structure: SINGLE_RESIDUAL",
+    "structure: TRIPLE_RESIDUAL",
+    "structure: DOUBLE_PLAIN_RESIDUAL",
+    "structure: BASE synergy: false",
+    "structure: BASE synergy: false temporal_residual: false",
+    "structure: DOUBLE_RESIDUAL synergy: false",
+    "structure: DOUBLE_RESIDUAL temporal_residual: false",
+    "structure: DOUBLE_RESIDUAL synergy: false temporal_residual: false",
+    "structure: SINGLE_RESIDUAL activation_in_block: true",
+    "structure: DOUBLE_RESIDUAL activation_in_block: true",
+    "structure: TRIPLE_RESIDUAL activation_in_block: true",
+};
+
+proto::Model variant(const std::string& settings) {
+  return parsed_model("stsrn { width: 0.125 features: 6 " + settings + " }");
+}
+
+TEST(StsrnTest, EveryVariantEqualsTheSpecificationInPlainLoops) {
+  for (const char* settings : kVariants) {
+    const proto::Model options = variant(settings);
+    const auto model = create_stsrn(options, 3, 1);
+    model->to(at::kDouble);
+    randomise_vectors(*model);
+    const ModelInput input = random_input(1, 3);
+    const ModelOutput output = model->forward(input, evaluation_context());
+    const NaiveStsrnOutput naive = naive_stsrn(model->parameters(), input, options.stsrn());
+    EXPECT_LT(largest_difference(output.signature.at("features"), naive.features), 1e-11)
+        << settings;
+    EXPECT_LT(largest_difference(output.logits.at("identity"), naive.identity_logits), 1e-11)
+        << settings;
+  }
+}
+
+TEST(StsrnTest, GradientsOfEveryVariantEqualFiniteDifferences) {
+  for (const char* settings : kVariants) {
+    const auto model = create_stsrn(variant(settings), 3, 1);
+    model->to(at::kDouble);
+    randomise_vectors(*model);
+    expect_gradients_by_finite_differences(*model, random_input(1, 2), training_context({3}));
+  }
+}
+
+TEST(StsrnTest, EveryVariantTakesNoClips) {
+  for (const char* settings : kVariants) {
+    const auto model = create_stsrn(variant(settings), 3, 1);
+    const ModelOutput output = model->forward(random_input(0, 2, at::kFloat), training_context({}));
+    EXPECT_EQ(output.signature.at("features").sizes(), (std::vector<int64_t>{0, 6})) << settings;
+    (output.signature.at("features").sum() + output.logits.at("identity").sum()).backward();
+  }
+}
+
+TEST(StsrnTest, OneFrameIsEnough) {
+  const auto model = small_model();
+  randomise_vectors(*model);
+  const ModelInput input = random_input(2, 1);
+  EXPECT_LT(largest_difference(features_of(*model, input),
+                               naive_stsrn(model->parameters(), input).features),
+            1e-11);
+  features_of(*model, input, training_context({1, 2})).sum().backward();
+}
+
+TEST(StsrnTest, RefusesAnActivationWhereNoBlockHasOne) {
+  for (const char* structure : {"BASE", "DOUBLE_PLAIN_RESIDUAL"}) {
+    const std::string text = common::failure_text<common::InputError>([&] {
+      create_stsrn(variant(std::string("activation_in_block: true structure: ") + structure), 3, 1);
+    });
+    EXPECT_TRUE(common::contains(text, "model.stsrn.activation_in_block")) << text;
+    EXPECT_TRUE(common::contains(text, structure)) << text;
+  }
 }
 
 TEST(StsrnTest, Float32EqualsTheSpecificationToItsPrecision) {
@@ -228,23 +310,7 @@ TEST(StsrnTest, EveryParameterGetsAGradient) {
 TEST(StsrnTest, GradientEqualsFiniteDifferences) {
   const auto model = small_model();
   randomise_vectors(*model);
-  const ModelInput input = random_input(2, 3);
-  const at::Tensor weights = normal_tensor({2, 7}, 77);
-  const auto loss = [&] {
-    return (model->forward(input, training_context({3, 4})).logits.at("identity") * weights).sum();
-  };
-  loss().backward();
-  for (const char* name :
-       {"conv.weight", "residual1.main2.bias", "residual2.shortcut.weight", "features.weight",
-        "synergy", "input_to_hidden.weight", "hidden_to_hidden.weight", "classifier.bias"}) {
-    const at::Tensor value = parameter(*model, name);
-    for (const int64_t index : {int64_t{0}, value.numel() / 2, value.numel() - 1}) {
-      const double analytic = value.grad().flatten()[index].item<double>();
-      const double numeric =
-          numeric_derivative(value.detach(), index, [&] { return loss().item<double>(); });
-      EXPECT_NEAR(analytic, numeric, 1e-7 * std::max(1.0, std::abs(numeric))) << name << index;
-    }
-  }
+  expect_gradients_by_finite_differences(*model, random_input(2, 3), training_context({3, 4}));
 }
 
 TEST(StsrnTest, FirstWeightsAreAFunctionOfTheSeed) {
