@@ -144,8 +144,8 @@ TEST(InceptionV3Test, GradientEqualsFiniteDifferences) {
     if (tested++ % 3 != 0) continue;
     const int64_t index = value.numel() / 2;
     const double analytic = value.grad().flatten()[index].item<double>();
-    const double numeric =
-        numeric_derivative(value.detach(), index, [&] { return loss().item<double>(); }, 1e-7);
+    const double numeric = numeric_derivative(
+        value.detach(), index, [&] { return loss().item<double>(); }, 1e-7);
     EXPECT_NEAR(analytic, numeric, 1e-4 * std::max(1.0, std::abs(numeric))) << name;
   }
 }

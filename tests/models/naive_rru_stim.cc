@@ -134,9 +134,9 @@ Rows rows_of(const at::Tensor& tensor) {
 }
 
 at::Tensor tensor_of(const Rows& rows) {
-  at::Tensor tensor = at::empty({static_cast<int64_t>(rows.size()),
-                                 static_cast<int64_t>(rows.empty() ? 0 : rows[0].size())},
-                                at::TensorOptions(at::kDouble));
+  at::Tensor tensor = at::empty(
+      {static_cast<int64_t>(rows.size()), static_cast<int64_t>(rows.empty() ? 0 : rows[0].size())},
+      at::TensorOptions(at::kDouble));
   double* target = tensor.data_ptr<double>();
   for (const Row& row : rows) target = std::copy(row.begin(), row.end(), target);
   return tensor;
@@ -165,8 +165,7 @@ Rows convolution3(const at::Tensor& weight, const Rows& in, int64_t frames, int6
             const Row& from = in[row_at(from_t, clip, from_y, from_x)];
             for (size_t o = 0; o < sum.size(); ++o) {
               for (size_t i = 0; i < from.size(); ++i) {
-                sum[o] +=
-                    w[static_cast<int64_t>(o)][static_cast<int64_t>(i)][dt][dy][dx] * from[i];
+                sum[o] += w[static_cast<int64_t>(o)][static_cast<int64_t>(i)][dt][dy][dx] * from[i];
               }
             }
           }

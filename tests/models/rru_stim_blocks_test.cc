@@ -125,8 +125,8 @@ TEST_P(RefinementTest, EqualsItsEquationsInPlainLoops) {
       NaiveWeights weights = weights_of(*refinement);
       const at::Tensor maps = normal_tensor({4, clips, 6, 5}, 7);
       const at::Tensor refined = refinement->forward(maps, context_of(training, clips));
-      EXPECT_LT(largest_difference(refined, naive_rru::naive_refinement(weights, GetParam(), maps,
-                                                                        training)),
+      EXPECT_LT(largest_difference(
+                    refined, naive_rru::naive_refinement(weights, GetParam(), maps, training)),
                 kTolerance)
           << training << clips;
       expect_same_buffers(*refinement, weights);
@@ -205,10 +205,9 @@ TEST(SpatialTemporalIntegrationTest, EqualsItsDefinitionInPlainLoops) {
       const auto integration = small_integration();
       NaiveWeights weights = weights_of(*integration);
       const at::Tensor maps = normal_tensor({3, clips, 2, 4, 5}, 7);
-      EXPECT_LT(
-          largest_difference(integration->forward(maps, context_of(training, clips)),
-                             naive_rru::naive_integration(weights, maps, training)),
-          kTolerance)
+      EXPECT_LT(largest_difference(integration->forward(maps, context_of(training, clips)),
+                                   naive_rru::naive_integration(weights, maps, training)),
+                kTolerance)
           << training << clips;
       expect_same_buffers(*integration, weights);
     }
@@ -228,8 +227,7 @@ TEST(SpatialTemporalIntegrationTest, GradientEqualsFiniteDifferences) {
 TEST(SpatialTemporalIntegrationTest, WithoutClipsIsEmptyAndLeavesNoGradient) {
   const auto integration = small_integration();
   const at::Tensor none = at::zeros({3, 0, 2, 4, 5}, at::TensorOptions(at::kDouble));
-  EXPECT_EQ(integration->forward(none, evaluation_context()).sizes(),
-            (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(integration->forward(none, evaluation_context()).sizes(), (std::vector<int64_t>{0, 4}));
   const at::Tensor features = integration->forward(none, clipless_training());
   EXPECT_EQ(features.sizes(), (std::vector<int64_t>{0, 4}));
   features.sum().backward();
