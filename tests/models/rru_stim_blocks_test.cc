@@ -172,7 +172,7 @@ TEST_P(RefinementTest, WithoutClipsIsEmptyAndLeavesNoGradient) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllGates, RefinementTest, testing::ValuesIn(kGates),
-                         [](const auto& info) { return RruStim::Refinement_Name(info.param); });
+                         [](const auto& gate) { return RruStim::Refinement_Name(gate.param); });
 
 TEST(RefinementSizeTest, HasTheParameterCountOfTheSpecification) {
   const auto count_of = [](RruStim::Refinement gate) {
