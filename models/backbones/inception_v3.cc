@@ -248,7 +248,7 @@ at::Tensor InceptionV3::auxiliary_logits(const at::Tensor& middle, const Forward
 }
 
 int64_t InceptionV3::map_size(int64_t input) {
-  const auto halved_size = [](int64_t size) { return (size - 3) / 2 + 1; };
+  const auto halved_size = [](int64_t size) { return (size - 1) / 2; };
   int64_t size = halved_size(input) - 2;  // 1a, 2a
   size = halved_size(size) - 2;           // pool, 4a
   size = halved_size(size);               // pool

@@ -39,8 +39,15 @@ std::unique_ptr<Model> small_model(const std::string& settings = "", uint64_t se
   return model;
 }
 
-// Values in every bias and running statistic, and classifiers that say something.
-void randomise(const Model& model) {
+ModelInput random_input(int64_t clips, int64_t frames, uint64_t key = 1) {
+  ModelInput input;
+  input.clips = normal_tensor({clips, frames, 3, kSize, kSize}, key);
+  return input;
+}
+
+// Values in every bias, classifiers that say something, and running statistics of maps that occur:
+// with others, values fade from layer to layer and faults with them.
+void randomise(Model& model) {
   uint64_t key = 1000;
   for (const auto& [name, value] : model.parameters()) {
     const at::Tensor values = normal_tensor(value.sizes(), ++key);
@@ -49,20 +56,9 @@ void randomise(const Model& model) {
       value.detach().copy_(values);
     }
   }
-  for (const auto& [name, value] : model.buffers()) {
-    const at::Tensor values = normal_tensor(value.sizes(), ++key);
-    if (name.find("var") != std::string::npos) {
-      value.add_(0.5 * values.abs());
-    } else {
-      value.add_(0.1 * values);
-    }
-  }
-}
-
-ModelInput random_input(int64_t clips, int64_t frames, uint64_t key = 1) {
-  ModelInput input;
-  input.clips = normal_tensor({clips, frames, 3, kSize, kSize}, key);
-  return input;
+  for (const auto& [name, value] : model.buffers()) value.zero_();
+  model.forward(random_input(4, 2, 99), training_context({1, 2, 3, 4}));
+  for (const auto& [name, value] : model.buffers()) value.mul_(10);  // a tenth is what arrives
 }
 
 at::Tensor features_of(Model& model, const ModelInput& input,
