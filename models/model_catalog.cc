@@ -24,6 +24,26 @@ std::vector<AblationRow> stsrn_rows() {
   };
 }
 
+// The losses are the training's; rows that differ in nothing else are the same network.
+std::vector<AblationRow> rows_of_rru_stim() {
+  const auto row = [](const char* name, const std::string& settings) {
+    return AblationRow{name, "Table 1", "rru_stim { " + settings + " }"};
+  };
+  const std::string pooled = " integration: MEAN_POOLING";
+  return {row("Baseline", "refinement: UNREFINED" + pooled),
+          row("+Lv", "refinement: UNREFINED" + pooled),
+          row("+LSTM+Lv", "refinement: UNREFINED integration: LSTM_INTEGRATION"),
+          row("+STIM+Lv", "refinement: UNREFINED integration: STIM"),
+          row("+RRU(s)+Lv", "refinement: SPATIAL_GATE" + pooled),
+          row("+RRU(c)+Lv", "refinement: CHANNEL_GATE" + pooled),
+          row("+RRU(ad)+Lv", "refinement: APPEARANCE_GATE" + pooled),
+          row("+RRU(od)+Lv", "refinement: ORIGINAL_GATE" + pooled),
+          row("+RRU+Lv", "refinement: FULL_GATE" + pooled),
+          row("+RRU+LSTM+Lv", "refinement: FULL_GATE integration: LSTM_INTEGRATION"),
+          row("+RRU+STIM+Lv", "refinement: FULL_GATE integration: STIM"),
+          row("+RRU+STIM+Lv+Lp", "refinement: FULL_GATE integration: STIM")};
+}
+
 }  // namespace
 
 const std::vector<ModelEntry>& model_catalog() {
@@ -35,6 +55,9 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kCnnRnn,
        &create_cnn_rnn,
        {}},
+      {"rru_stim",
+       "Liu et al. 2019, spatial and temporal mutual promotion: refining recurrent unit",
+       proto::Model::kRruStim, &create_rru_stim, rows_of_rru_stim()},
   };
   return catalog;
 }

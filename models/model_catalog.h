@@ -35,5 +35,7 @@ const ModelEntry& model_entry(const proto::Model& options);
 std::unique_ptr<Model> create_stsrn(const proto::Model& options, int64_t identities, uint64_t seed);
 std::unique_ptr<Model> create_cnn_rnn(const proto::Model& options, int64_t identities,
                                       uint64_t seed);
+std::unique_ptr<Model> create_rru_stim(const proto::Model& options, int64_t identities,
+                                       uint64_t seed);
 
 }  // namespace muster::models
