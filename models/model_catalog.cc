@@ -11,6 +11,8 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kStsrn,
        &create_stsrn,
        {}},
+      {"trl", "Dai et al. 2018, temporal residual learning with spatial-temporal transformer",
+       proto::Model::kTrl, &create_trl, trl_rows()},
   };
   return catalog;
 }

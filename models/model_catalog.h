@@ -33,5 +33,7 @@ const std::vector<ModelEntry>& model_catalog();
 const ModelEntry& model_entry(const proto::Model& options);
 
 std::unique_ptr<Model> create_stsrn(const proto::Model& options, int64_t identities, uint64_t seed);
+std::unique_ptr<Model> create_trl(const proto::Model& options, int64_t identities, uint64_t seed);
+std::vector<AblationRow> trl_rows();
 
 }  // namespace muster::models
