@@ -58,6 +58,8 @@ const std::vector<ModelEntry>& model_catalog() {
       {"rru_stim",
        "Liu et al. 2019, spatial and temporal mutual promotion: refining recurrent unit",
        proto::Model::kRruStim, &create_rru_stim, rows_of_rru_stim()},
+      {"trl", "Dai et al. 2018, temporal residual learning with spatial-temporal transformer",
+       proto::Model::kTrl, &create_trl, trl_rows()},
   };
   return catalog;
 }

@@ -37,5 +37,7 @@ std::unique_ptr<Model> create_cnn_rnn(const proto::Model& options, int64_t ident
                                       uint64_t seed);
 std::unique_ptr<Model> create_rru_stim(const proto::Model& options, int64_t identities,
                                        uint64_t seed);
+std::unique_ptr<Model> create_trl(const proto::Model& options, int64_t identities, uint64_t seed);
+std::vector<AblationRow> trl_rows();
 
 }  // namespace muster::models

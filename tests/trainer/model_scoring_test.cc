@@ -106,8 +106,9 @@ TEST(ModelScoringTest, TablesOfOtherTensorsDoNotFit) {
   const CodeModel model;
   common::SilentProgress progress;
   int64_t gallery_size = 0;
-  EXPECT_THROW(score(queries, gallery, proto::MODEL, {}, &gallery_size, progress, {&model, nullptr}),
-               common::InputError);
+  EXPECT_THROW(
+      score(queries, gallery, proto::MODEL, {}, &gallery_size, progress, {&model, nullptr}),
+      common::InputError);
 }
 
 }  // namespace

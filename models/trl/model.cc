@@ -1,0 +1,137 @@
+// TRL (Dai et al. 2018) as a Model: input, distance, settings.
+#include <ATen/ATen.h>
+
+#include "common/error.h"
+#include "models/model_catalog.h"
+#include "models/network_model.h"
+#include "models/trl/network.h"
+
+namespace muster::models {
+namespace {
+
+// Rows divided by their length; zero rows stay zero.
+at::Tensor of_unit_length(const at::Tensor& rows) {
+  return rows / rows.norm(2, {1}, true).clamp_min(1e-12);
+}
+
+class Trl : public NetworkModel<Model> {
+ public:
+  Trl(std::shared_ptr<TrlNetwork> network, const proto::Trl& options, uint64_t seed)
+      : NetworkModel(network), network_(std::move(network)), options_(options) {
+    network_->reset(seed);
+  }
+  InputFormat input_format() const override {
+    const int size = options_.input_size();
+    InputFormat format{size, size, size, size, /*flow=*/false};
+    format.colour = InputColour::kRgb;
+    format.interpolation = InputInterpolation::kBilinear;
+    format.fixed_normalisation = true;  // ImageNet's
+    format.mean = {0.485f, 0.456f, 0.406f};
+    format.deviation = {0.229f, 0.224f, 0.225f};
+    return format;
+  }
+  ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
+    MUSTER_REQUIRE(input.clips.dim(), ==, 5);
+    MUSTER_REQUIRE(input.clips.size(1), >, 0);
+    MUSTER_REQUIRE(input.clips.size(2), ==, 3);
+    MUSTER_REQUIRE(input.clips.size(3), ==, options_.input_size());
+    MUSTER_REQUIRE(input.clips.size(4), ==, options_.input_size());
+    return network_->forward(input, context);
+  }
+  // Euclidean, between representations as equation 16 has them.
+  at::Tensor distance(const Signature& queries, const Signature& gallery) const override {
+    // Mode 2: never by a matrix product, which loses small distances.
+    return at::cdist(representation(queries), representation(gallery), 2.0, 2);
+  }
+
+ private:
+  // [tracklets, features]: (beta g_O / |g_O|, (1 - beta) g_A / |g_A|), or the one stream's feature
+  // divided by its length.
+  at::Tensor representation(const Signature& signature) const {
+    const bool has_aligned = options_.alignment() != proto::Trl::UNALIGNED;
+    const proto::Trl::Streams streams = has_aligned ? options_.streams() : proto::Trl::MAIN_ONLY;
+    if (streams == proto::Trl::MAIN_ONLY) return stream_feature(signature, "main");
+    if (streams == proto::Trl::ALIGNED_ONLY) return stream_feature(signature, "aligned");
+    return at::cat({options_.beta() * stream_feature(signature, "main"),
+                    (1 - options_.beta()) * stream_feature(signature, "aligned")},
+                   1);
+  }
+  // Of unit length. Variants of a tracklet, [tracklets, variants, features], are averaged.
+  at::Tensor stream_feature(const Signature& signature, const std::string& stream) const {
+    const double alpha = options_.scored_alpha() < 0 ? options_.alpha() : options_.scored_alpha();
+    const auto part = [&](const std::string& name) {
+      const auto found = signature.find(stream + name);
+      if (found == signature.end()) return at::Tensor();
+      return found->second.dim() == 3 ? found->second.mean(1) : found->second;
+    };
+    const at::Tensor feature = mixed_feature(part("_generic"), part("_specific"), alpha);
+    MUSTER_REQUIRE(feature.defined(), ==, true);
+    return of_unit_length(feature);
+  }
+
+  const std::shared_ptr<TrlNetwork> network_;
+  const proto::Trl options_;
+};
+
+void demand_of_trl(bool holds, const std::string& field, double value, const std::string& range) {
+  if (!holds) {
+    throw common::InputError("model.trl." + field, std::to_string(value) + " is not " + range);
+  }
+}
+
+void check_trl(const proto::Trl& trl) {
+  const auto share = [](const std::string& field, double value) {
+    demand_of_trl(value >= 0 && value <= 1, field, value, "in [0, 1]");
+  };
+  const auto size = [](const std::string& field, int32_t value) {
+    demand_of_trl(value > 0 && value <= 65536, field, value, "in 1 to 65536");
+  };
+  demand_of_trl(trl.width() > 0 && trl.width() <= 16, "width", trl.width(), "in (0, 16]");
+  demand_of_trl(trl.input_size() >= 32 && trl.input_size() <= 2048 && trl.input_size() % 32 == 0,
+                "input_size", trl.input_size(), "a multiple of 32 in 32 to 2048");
+  size("hidden", trl.hidden());
+  size("localisation_hidden", trl.localisation_hidden());
+  size("localisation_channels", trl.localisation_channels());
+  share("alpha", trl.alpha());
+  share("beta", trl.beta());
+  demand_of_trl(trl.dropout() >= 0 && trl.dropout() < 1, "dropout", trl.dropout(), "in [0, 1)");
+  demand_of_trl(trl.scored_alpha() <= 1, "scored_alpha", trl.scored_alpha(), "at most 1");
+  if (trl.scored_alpha() >= 0 &&
+      (trl.temporal() != proto::Trl::GENERIC_AND_SPECIFIC || trl.frame_level())) {
+    throw common::InputError("model.trl.scored_alpha",
+                             "mixes two features, and this network has one",
+                             "set temporal to GENERIC_AND_SPECIFIC, or leave it out");
+  }
+  if (trl.streams() == proto::Trl::ALIGNED_ONLY && trl.alignment() == proto::Trl::UNALIGNED) {
+    throw common::InputError("model.trl.streams", "ALIGNED_ONLY of a network that is UNALIGNED",
+                             "choose another alignment");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Model> create_trl(const proto::Model& options, int64_t identities, uint64_t seed) {
+  check_trl(options.trl());
+  return std::make_unique<Trl>(std::make_shared<TrlNetwork>(options.trl(), identities),
+                               options.trl(), seed);
+}
+
+std::vector<AblationRow> trl_rows() {
+  const std::vector<std::pair<std::string, std::string>> alignments = {
+      {"", "UNALIGNED"}, {"+STN", "SPATIAL"}, {"+ST2N", "SPATIAL_TEMPORAL"}};
+  const std::vector<std::pair<std::string, std::string>> features = {
+      {"G+BiLSTM_g", "GENERIC"},
+      {"G+BiLSTM_s", "SPECIFIC"},
+      {"G+BiLSTM_g+BiLSTM_s", "GENERIC_AND_SPECIFIC"}};
+  std::vector<AblationRow> rows = {
+      {"G+LSTM_g", "Table I", "trl { alignment: UNALIGNED temporal: ONE_DIRECTION }"}};
+  for (const auto& [suffix, alignment] : alignments) {
+    for (const auto& [name, temporal] : features) {
+      rows.push_back({name + suffix, "Table I",
+                      "trl { alignment: " + alignment + " temporal: " + temporal + " }"});
+    }
+  }
+  return rows;
+}
+
+}  // namespace muster::models
