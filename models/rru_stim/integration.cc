@@ -7,7 +7,7 @@
 namespace muster::models {
 namespace {
 
-constexpr double kEpsilon = 1e-5;
+constexpr double kStimNormEpsilon = 1e-5;
 constexpr uint64_t kDropoutInClassifier = 1;
 
 }  // namespace
@@ -15,11 +15,11 @@ constexpr uint64_t kDropoutInClassifier = 1;
 SpatialTemporalIntegration::SpatialTemporalIntegration(int64_t channels, int64_t features)
     : conv1_(register_module(
           "conv1", torch::nn::Linear(torch::nn::LinearOptions(channels, features).bias(false)))),
-      bn1_(register_module("bn1", std::make_shared<BatchNorm>(features, kEpsilon))),
+      bn1_(register_module("bn1", std::make_shared<BatchNorm>(features, kStimNormEpsilon))),
       conv2_(register_module(
           "conv2", torch::nn::Conv3d(
                        torch::nn::Conv3dOptions(features, features, 3).padding(1).bias(false)))),
-      bn2_(register_module("bn2", std::make_shared<BatchNorm>(features, kEpsilon))) {}
+      bn2_(register_module("bn2", std::make_shared<BatchNorm>(features, kStimNormEpsilon))) {}
 
 at::Tensor SpatialTemporalIntegration::forward(const at::Tensor& maps,
                                                const ForwardContext& context) {
@@ -39,7 +39,7 @@ ClassifierBlock::ClassifierBlock(const Options& options)
     : options_(options),
       hidden_(register_module("hidden", torch::nn::Linear(options.features, options.hidden))),
       output_(register_module("output", torch::nn::Linear(options.hidden, options.identities))),
-      bn_(register_module("bn", std::make_shared<BatchNorm>(options.hidden, kEpsilon))) {}
+      bn_(register_module("bn", std::make_shared<BatchNorm>(options.hidden, kStimNormEpsilon))) {}
 
 at::Tensor ClassifierBlock::forward(const at::Tensor& features, const ForwardContext& context) {
   at::Tensor hidden = at::leaky_relu(bn_->forward(hidden_(features), context), options_.leak);

@@ -7,7 +7,7 @@
 namespace muster::models {
 namespace {
 
-constexpr double kEpsilon = 1e-3;
+constexpr double kGateNormEpsilon = 1e-3;
 
 torch::nn::Linear unbiased(int64_t in, int64_t out) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(false));
@@ -21,7 +21,7 @@ Refinement::Refinement(const RefinementSize& size, proto::RruStim::Refinement ga
   const int64_t places = size.height * size.width;
   transition_ =
       register_parameter("transition", at::zeros({size.transition, inputs * size.channels}));
-  bn_ = register_module("bn", std::make_shared<BatchNorm>(size.transition, kEpsilon));
+  bn_ = register_module("bn", std::make_shared<BatchNorm>(size.transition, kGateNormEpsilon));
   if (gate != proto::RruStim::CHANNEL_GATE) {
     spatial1_ = register_module("spatial1", unbiased(places, 2 * places));
     spatial2_ = register_module("spatial2", unbiased(2 * places, places));

@@ -10,6 +10,7 @@
 
 #include "models/backbones/googlenet.h"
 #include "models/safetensors.h"
+#include "models/weight_loading.h"
 
 namespace {
 
@@ -27,7 +28,7 @@ at::Tensor googlenet_maps(const std::map<std::string, at::Tensor>& weights,
   NamedTensors own;
   for (const auto& item : network.named_parameters()) own.emplace_back(item.key(), item.value());
   for (const auto& item : network.named_buffers()) own.emplace_back(item.key(), item.value());
-  load_parameters(own, weights, "torchvision");
+  load_weights(own, weights, Loading::kStrict, "torchvision");
   const at::Tensor maps = network.inception1(network.convs(images, context), context);
   return network.inception3(network.inception2(maps, context), context);
 }
