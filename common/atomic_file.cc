@@ -11,32 +11,13 @@
 #include <fstream>
 #include <vector>
 
+#include "common/file_descriptor.h"
 #include "common/host_name.h"
 
 namespace muster::common {
 namespace fs = std::filesystem;
 
 namespace {
-
-// Closes a descriptor at the end of a scope; close errors matter only on the success path, where
-// fsync has already reported them.
-struct Descriptor {
-  int value;
-  ~Descriptor() {
-    if (value >= 0) ::close(value);
-  }
-};
-
-void write_all(int descriptor, std::string_view bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      throw system_call_error(path.string(), "write", errno);
-    }
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
 
 fs::path directory_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -102,9 +83,9 @@ SystemError about_final_name(const SystemError& failure, const fs::path& path) {
 }
 
 void sync_path(const fs::path& path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0) throw system_call_error(path.string(), "open", errno);
-  if (::fsync(file.value) != 0) throw system_call_error(path.string(), "fsync", errno);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) throw system_call_error(path.string(), "open", errno);
+  if (::fsync(file.get()) != 0) throw system_call_error(path.string(), "fsync", errno);
 }
 
 void make_directories(const fs::path& path) {
@@ -138,10 +119,11 @@ void write_aside(const fs::path& path, const std::function<void(const fs::path&)
 
 void write_file_atomically(const fs::path& path, std::string_view bytes) {
   write_aside(path, [&](const fs::path& temporary) {
-    const Descriptor file{
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
-    if (file.value < 0) throw system_call_error(path.string(), "create", errno);
-    write_all(file.value, bytes, path);
+    const Descriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (!file.is_open()) throw system_call_error(path.string(), "create", errno);
+    const int error = write_at(file, 0, bytes.data(), bytes.size());
+    if (error != 0) throw system_call_error(path.string(), "write", error);
   });
 }
 
@@ -170,8 +152,8 @@ void require_file(const fs::path& path) {
 
 std::string read_file(const fs::path& path) {
   require_file(path);
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0) throw system_call_error(path.string(), "open", errno);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) throw system_call_error(path.string(), "open", errno);
   std::error_code unknown;
   const uintmax_t size = fs::file_size(path, unknown);
   constexpr size_t kLeastRoom = 4096;  // files of the system say that they have no size
@@ -181,7 +163,7 @@ std::string read_file(const fs::path& path) {
     if (used == content.size()) {
       content.resize(used == 0 && !unknown ? static_cast<size_t>(size) + 1 : 2 * used + kLeastRoom);
     }
-    const ssize_t got = ::read(file.value, content.data() + used, content.size() - used);
+    const ssize_t got = ::read(file.get(), content.data() + used, content.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw system_call_error(path.string(), "read", errno);
     if (got == 0) break;

@@ -9,6 +9,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "common/file_descriptor.h"
 
 namespace muster::common {
 
@@ -56,18 +57,16 @@ std::string sha256_of(std::string_view bytes) {
 
 std::string sha256_of_file(const std::filesystem::path& path) {
   require_file(path);
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw system_call_error(path.string(), "open", errno);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) throw system_call_error(path.string(), "open", errno);
   Sha256 hash;
   std::array<char, 1 << 16> block;  // a larger one on the heap costs more than a small file
   ssize_t count = 0;
   do {
-    count = ::read(descriptor, block.data(), block.size());
+    count = ::read(file.get(), block.data(), block.size());
     if (count > 0) hash.update(block.data(), static_cast<size_t>(count));
   } while (count > 0 || (count < 0 && errno == EINTR));
-  const int failure = errno;
-  ::close(descriptor);
-  if (count < 0) throw system_call_error(path.string(), "read", failure);
+  if (count < 0) throw system_call_error(path.string(), "read", errno);
   return hash.finish();
 }
 

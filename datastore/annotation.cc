@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "datastore/annotation_index.h"
+#include "datastore/directory_listing.h"
 #include "datastore/hdf5_handle.h"
 #include "datastore/shard_payload.h"
 #include "datastore/tracklet_store.h"
@@ -36,11 +37,13 @@ std::string missing_part(const fs::path& folder, const AnnotationIndex& index) {
 
 std::vector<std::string> annotation_names(const fs::path& store) {
   std::vector<std::string> names;
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator(annotation_folder(store, ""), failure)) {
+  const fs::path folder = annotation_folder(store, "");
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) return names;
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
     const std::string name = entry.path().filename().string();
-    if (name.front() != '.' && entry.is_directory(failure)) names.push_back(name);
-  }
+    if (name.front() != '.' && entry.is_directory(ignored)) names.push_back(name);
+  });
   std::sort(names.begin(), names.end());
   return names;
 }

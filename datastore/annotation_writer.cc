@@ -62,9 +62,8 @@ void write_joint_annotation(const TrackletStore& store, const std::string& name,
   }
   common::require_new_directory(folder, "choose another name or remove it first");
   common::remove_stale_temporaries(folder);
-  const fs::path temporary = common::temporary_name_beside(folder);
-  try {
-    fs::create_directory(temporary);
+  common::write_aside(folder, [&](const fs::path& temporary) {
+    common::make_directories(temporary);
     AnnotationIndex index{origin, {}};
     progress.begin("writing annotation " + name, "shards",
                    static_cast<int64_t>(store.manifest().shards.size()));
@@ -73,13 +72,8 @@ void write_joint_annotation(const TrackletStore& store, const std::string& name,
       progress.advance(shard + 1);
     }
     write_annotation_index(temporary, index);
-    common::publish_file(temporary, folder);
-    progress.end();
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
+  });
+  progress.end();
 }
 
 }  // namespace muster::datastore

@@ -20,9 +20,10 @@ int opencv_interpolation(Interpolation interpolation, bool shrinks) {
       return cv::INTER_LINEAR;
     case Interpolation::kBicubic:
       return cv::INTER_CUBIC;
-    default:
-      return shrinks ? cv::INTER_AREA : cv::INTER_LINEAR;
+    case Interpolation::kArea:
+      break;
   }
+  return shrinks ? cv::INTER_AREA : cv::INTER_LINEAR;
 }
 
 // Mean 0 and variance 1 in place; a constant plane becomes 0.
@@ -89,11 +90,8 @@ void fill_flow_planes(const ClipView& clip, int frame, const ClipFormat& format,
   cv::Mat pixels;
   counts.convertTo(pixels, CV_32FC2, kFlowPixelsPerCount);
   if (pixels.rows != format.resize_height || pixels.cols != format.resize_width) {
-    const int interpolation = format.interpolation == Interpolation::kArea
-                                  ? static_cast<int>(cv::INTER_AREA)
-                                  : opencv_interpolation(format.interpolation, true);
     cv::resize(pixels, pixels, cv::Size(format.resize_width, format.resize_height), 0, 0,
-               interpolation);
+               opencv_interpolation(format.interpolation, true));
   }
   const size_t count = pixels.total();
   const auto* vectors = pixels.ptr<float>();

@@ -9,6 +9,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "datastore/file_lock.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -23,17 +24,10 @@ fs::path claim_file(const fs::path& shard) {
 
 std::optional<ShardClaim> ShardClaim::attempt(const fs::path& shard) {
   const fs::path lock = claim_file(shard);
-  const int descriptor = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw common::system_call_error(lock.string(), "open", errno);
-  while (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EWOULDBLOCK) {
-      ::close(descriptor);
-      return std::nullopt;
-    }
-    break;  // no locks here
-  }
-  return ShardClaim(lock, descriptor);
+  common::Descriptor file(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!file.is_open()) throw common::system_call_error(lock.string(), "open", errno);
+  if (!lock_file(file, LOCK_EX | LOCK_NB)) return std::nullopt;
+  return ShardClaim(lock, std::move(file));
 }
 
 void ShardClaim::remove_remains(const fs::path& shard) noexcept {
@@ -44,13 +38,8 @@ void ShardClaim::remove_remains(const fs::path& shard) noexcept {
   }
 }
 
-ShardClaim::ShardClaim(ShardClaim&& other) noexcept
-    : file_(std::move(other.file_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
-
 ShardClaim::~ShardClaim() {
-  if (descriptor_ < 0) return;
-  ::unlink(file_.c_str());
-  ::close(descriptor_);
+  if (held_.is_open()) ::unlink(name_.c_str());
 }
 
 }  // namespace muster::datastore

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/file_descriptor.h"
+
 namespace muster::datastore {
 
 // An advisory lock on a hidden file beside the shard; it ends with the object, which removes the
@@ -17,15 +19,15 @@ class ShardClaim {
   // Removes what writers of the shard left when they died, where nobody holds its claim and it can
   // be removed.
   static void remove_remains(const std::filesystem::path& shard) noexcept;
-  ShardClaim(ShardClaim&& other) noexcept;
+  ShardClaim(ShardClaim&&) = default;
   ShardClaim& operator=(ShardClaim&& other) = delete;
   ~ShardClaim();
 
  private:
-  ShardClaim(std::filesystem::path file, int descriptor)
-      : file_(std::move(file)), descriptor_(descriptor) {}
-  std::filesystem::path file_;
-  int descriptor_;
+  ShardClaim(std::filesystem::path name, common::Descriptor held)
+      : name_(std::move(name)), held_(std::move(held)) {}
+  std::filesystem::path name_;
+  common::Descriptor held_;  // not open in what was moved from
 };
 
 }  // namespace muster::datastore

@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "datastore/directory_listing.h"
+#include "datastore/file_lock.h"
 
 namespace muster::datastore {
 namespace fs = std::filesystem;
@@ -21,28 +22,19 @@ fs::path mark_of(const fs::path& store, const std::string& identity) {
   return store / (kPrefix + identity);
 }
 
-// False only if somebody else's lock stands against it.
-bool lock(const common::Descriptor& file, int kind) {
-  while (::flock(file.get(), kind) != 0) {
-    if (errno == EWOULDBLOCK) return false;
-    if (errno != EINTR) break;  // no locks here
-  }
-  return true;
-}
-
 // Opens and locks the mark; one that was removed in between is made again.
 common::Descriptor held_mark(const fs::path& file) {
   for (;;) {
     common::Descriptor mark(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (!mark.is_open()) throw common::system_call_error(file.string(), "create", errno);
-    lock(mark, LOCK_SH);
+    lock_file(mark, LOCK_SH);
     struct stat facts {};
     if (::fstat(mark.get(), &facts) == 0 && facts.st_nlink > 0) return mark;
   }
 }
 
 void remove_if_last(const fs::path& file, const common::Descriptor& held) {
-  if (lock(held, LOCK_EX | LOCK_NB)) ::unlink(file.c_str());
+  if (lock_file(held, LOCK_EX | LOCK_NB)) ::unlink(file.c_str());
 }
 
 // A mark in the store other than `own`.

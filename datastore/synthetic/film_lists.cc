@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "common/atomic_file.h"
 #include "datastore/synthetic/random_streams.h"
 #include "datastore/synthetic/tracklet_files.h"
 
@@ -90,8 +91,8 @@ void write_film_tables(const WorldTraits& world, uint64_t seed, const FilmPlan& 
                        const std::vector<WalkBox>& boxes, const fs::path& root) {
   if (!is_mot(world)) return write_bytes(root / (plan.name + ".boxes.csv"), box_table(plan, boxes));
   const fs::path folder = root / plan.name;
-  make_directories(folder / "gt");
-  make_directories(folder / "det");
+  common::make_directories(folder / "gt");
+  common::make_directories(folder / "det");
   write_bytes(folder / "gt" / "gt.txt", mot_truth(world, plan, boxes));
   write_bytes(folder / "det" / "det.txt", mot_detections(seed, plan, boxes));
   write_bytes(folder / "seqinfo.ini", sequence_info(world, plan));

@@ -7,6 +7,7 @@
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
+#include "common/atomic_file.h"
 #include "common/error.h"
 #include "datastore/film_frames.h"
 #include "datastore/synthetic/drawing/camera_effects.h"
@@ -185,7 +186,7 @@ std::vector<WalkBox> render_film(const WorldTraits& world, uint64_t seed, const 
                                  const fs::path& root, const std::function<bool()>& frame_done) {
   FilmRenderer renderer(world, seed, plan);
   const fs::path place = root / film_place(world, plan);
-  make_directories(plan.is_video ? place.parent_path() : place);
+  common::make_directories(plan.is_video ? place.parent_path() : place);
   std::unique_ptr<VideoFile> video;
   if (plan.is_video) {
     video = std::make_unique<VideoFile>(place, cv::Size(world.frame_width, world.frame_height));

@@ -136,7 +136,7 @@ void render_checked_world(const SyntheticWorldOptions& options, const std::files
   TemporaryFolder folder(output);
   const WorldWork work = world.is_filmed ? film_work(world, request, folder.path())
                                          : tracklet_work(world, request, folder.path());
-  make_directories(folder.path());
+  common::make_directories(folder.path());
   progress.begin("rendering " + world.name, "frames", work.frames);
   render_all(work.tasks, options.jobs, progress);
   work.write_lists();

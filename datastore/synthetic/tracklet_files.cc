@@ -8,12 +8,6 @@
 
 namespace muster::datastore {
 
-void make_directories(const std::filesystem::path& path) {
-  std::error_code failure;
-  std::filesystem::create_directories(path, failure);
-  if (failure) throw common::system_call_error(path.string(), "mkdir", failure.value());
-}
-
 void write_bytes(const std::filesystem::path& path, std::string_view bytes) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
   if (file == nullptr) throw common::system_call_error(path.string(), "open", errno);

@@ -13,7 +13,6 @@
 namespace muster::datastore {
 
 // All throw SystemError. Nothing is synced: the world is published as a whole.
-void make_directories(const std::filesystem::path& path);
 void write_bytes(const std::filesystem::path& path, std::string_view bytes);
 
 // Encodes by the path's extension; BGR bytes in.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "common/atomic_file.h"
 #include "datastore/resample.h"
 #include "datastore/synthetic/drawing/camera_effects.h"
 #include "datastore/synthetic/drawing/figure_painter.h"
@@ -190,14 +191,14 @@ void render_tracklet(const WorldTraits& world, uint64_t seed, const TrackletPlan
   TrackletRenderer renderer(world, seed, plan);
   std::vector<Joint> joints;
   const std::filesystem::path folder = root / plan.folder;
-  make_directories(folder);
+  common::make_directories(folder);
   for (size_t frame = 0; frame < plan.frame_names.size(); ++frame) {
     const cv::Mat& picture = renderer.render(static_cast<int>(frame), joints);
     write_picture(folder / plan.frame_names[frame], picture);
     if (!frame_done()) return;
   }
   const std::filesystem::path joints_path = root / plan.joints_file;
-  make_directories(joints_path.parent_path());
+  common::make_directories(joints_path.parent_path());
   write_bytes(joints_path, joints_table(plan, joints));
 }
 

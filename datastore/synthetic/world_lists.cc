@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "common/atomic_file.h"
 #include "datastore/synthetic/matlab_file.h"
 #include "datastore/synthetic/random_streams.h"
 #include "datastore/synthetic/tracklet_files.h"
@@ -66,7 +67,7 @@ std::vector<int32_t> random_orders(int people, uint64_t seed) {
 void write_mars_info(const std::filesystem::path& root, const std::vector<TrackletPlan>& plans,
                      uint64_t seed) {
   const std::filesystem::path info = root / "info";
-  make_directories(info);
+  common::make_directories(info);
   const MarsPart train = mars_part(plans, "bbox_train"), test = mars_part(plans, "bbox_test");
   write_bytes(info / "train_name.txt", train.names);
   write_bytes(info / "test_name.txt", test.names);
@@ -80,7 +81,7 @@ void write_mars_info(const std::filesystem::path& root, const std::vector<Trackl
 
 void write_ilids_splits(const std::filesystem::path& root, int identities, uint64_t seed) {
   const std::filesystem::path folder = root / "train-test people splits";
-  make_directories(folder);
+  common::make_directories(folder);
   write_matlab_matrix(folder / "train_test_splits_ilidsvid.mat", "ls_set", kOfficialSplits,
                       static_cast<size_t>(identities), random_orders(identities, seed));
 }

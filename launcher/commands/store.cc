@@ -39,7 +39,9 @@ void demand_readable_shards(const std::string& store, const datastore::Manifest&
   for (const datastore::ShardRecord& shard : m.shards) {
     const std::filesystem::path path = std::filesystem::path(store) / shard.file;
     std::error_code ignored;
-    if (std::filesystem::exists(path, ignored)) datastore::demand_readable_format(path);
+    if (!std::filesystem::exists(path, ignored)) continue;
+    datastore::is_as_written(path, shard);  // throws for damage that HDF5 must not meet
+    datastore::demand_readable_format(path);
   }
 }
 

@@ -32,6 +32,22 @@ def sealed(value):
     return body + b',\n"checksum": "' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
+def describe_again(store):
+    """What a newer muster's manifest would say of a store with one shard that was changed."""
+    manifest = json.loads((store / "manifest.json").read_text())
+    del manifest["checksum"]
+    record, = manifest["shards"]
+    content = (store / record["file"]).read_bytes()
+    outside, place = b"", 0
+    for begin, size in record["payloads"]:
+        outside += content[place:begin]
+        place = begin + size
+    record.update(bytes=len(content), outside_crc32c=crc32c(outside + content[place:]),
+                  sha256=hashlib.sha256(content).hexdigest(),
+                  crc32c=[crc32c(content[at:at + 2**20]) for at in range(0, len(content), 2**20)])
+    (store / "manifest.json").write_bytes(sealed(manifest))
+
+
 def write_annotation(store, name, joints):
     """Of a store with one shard; made from its page in docs/formats alone."""
     record, = json.loads((store / "manifest.json").read_text())["shards"]
@@ -191,6 +207,9 @@ class StoreTest(SmallStoreTest):
         shutil.copytree(self.store, copy)
         with h5py.File(copy / "shard-00000.h5", "r+") as shard:
             shard.attrs.modify("format_version", numpy.bytes_("2.0"))
+        # Changed behind the manifest's back it is damage, which HDF5 must not meet.
+        self.assertIn("is damaged", muster("store", "info", copy, code=1).stderr)
+        describe_again(copy)
         done = muster("store", "info", copy, code=2)
         self.assertIn("shard-00000.h5: has shard format 2.0, this program reads 1.x", done.stderr)
         self.assertEqual(done.stdout, "")
