@@ -1,7 +1,8 @@
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <iostream>
-#include <optional>
+#include <set>
 
 #include "common/error.h"
 #include "launcher/chosen_network.h"
@@ -76,14 +77,13 @@ models::ModelInput model_input(const Tensors& tensors, const std::string& name,
 
 // How many classes the classifiers of the file have: where weights that only a network with
 // classifiers has carry the number of classes in their shape. 0 without such tensors.
-int64_t identities_in(const Tensors& weights, const models::ModelEntry& entry,
-                      const proto::Model& options) {
+int64_t classes_in(const Tensors& weights,
+                   const std::function<models::NamedTensors(int64_t classes)>& parameters) {
   constexpr int64_t kProbe = 1009;  // a prime that no layer has
   const models::WithoutInitialValues only_looked_at;
-  const auto without = entry.create(options, 0, 1), with = entry.create(options, kProbe, 1);
-  std::map<std::string, at::Tensor> plain;
-  for (const auto& [name, value] : without->parameters()) plain[name] = value;
-  for (const auto& [name, value] : with->parameters()) {
+  std::set<std::string> plain;
+  for (const auto& [name, value] : parameters(0)) plain.insert(name);
+  for (const auto& [name, value] : parameters(kProbe)) {
     const auto found = weights.find(name);
     if (plain.count(name) > 0 || found == weights.end()) continue;
     for (int64_t axis = 0; axis < value.dim() && axis < found->second.dim(); ++axis) {
@@ -91,6 +91,19 @@ int64_t identities_in(const Tensors& weights, const models::ModelEntry& entry,
     }
   }
   return 0;
+}
+
+int64_t classes_of(const ChosenNetwork& chosen, const Tensors& weights, const CommandLine& line) {
+  const long long wanted = line.integer("identities", 0, 10'000'000);
+  if (wanted != 0) return wanted;
+  return classes_in(weights, [&](int64_t classes) {
+    if (chosen.model != nullptr) {
+      return chosen.model->create(chosen.model_options, classes, 1)->parameters();
+    }
+    proto::Backbone options = chosen.backbone_options;
+    options.set_classes(static_cast<int32_t>(classes));
+    return models::weights_of(chosen.backbone->create(options, 1));
+  });
 }
 
 void load(const models::NamedTensors& network, const Tensors& weights, const CommandLine& line) {
@@ -113,9 +126,7 @@ models::NamedTensors model_outputs(const ChosenNetwork& chosen, const Tensors& w
                                    const CommandLine& line, const models::ForwardContext& context) {
   const std::string file = line.text("input");
   const Tensors tensors = models::read_safetensors(file).tensors;
-  const int64_t identities = line.text("identities") != "0"
-                                 ? line.integer("identities", 0, 10'000'000)
-                                 : identities_in(weights, *chosen.model, chosen.model_options);
+  const int64_t identities = classes_of(chosen, weights, line);
   const auto model = chosen.model->create(chosen.model_options, identities, 1);
   load(models::weights_of(*model), weights, line);
   const models::InputFormat format = model->input_format();
@@ -144,7 +155,11 @@ models::NamedTensors backbone_outputs(const ChosenNetwork& chosen, const Tensors
                                       const models::ForwardContext& context) {
   const std::string file = line.text("input");
   const Tensors tensors = models::read_safetensors(file).tensors;
-  const models::Backbone backbone = chosen.backbone->create(chosen.backbone_options, 1);
+  proto::Backbone options = chosen.backbone_options;
+  if (!options.has_classes()) {
+    options.set_classes(static_cast<int32_t>(classes_of(chosen, weights, line)));
+  }
+  const models::Backbone backbone = chosen.backbone->create(options, 1);
   load(models::weights_of(backbone), weights, line);
   const at::Tensor images = input_tensor(tensors, "input", file);
   require_shape(images, {-1, chosen.backbone->channels, -1, -1},

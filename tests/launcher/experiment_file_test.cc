@@ -120,7 +120,8 @@ TEST_F(ExperimentFileTest, AMistypedEnumValueGetsTheNearestNameAndTheList) {
     const std::string text = refusal("scoring { metric: " + std::string(value) + " }");
     EXPECT_TRUE(
         contains(text, "metric: '" + std::string(value) +
-                           "' is not one of EUCLIDEAN, COSINE, MODEL; did you mean 'COSINE'?"))
+                           "' is not one of EUCLIDEAN, COSINE, KISSME, XQDA, MODEL; did you mean "
+                           "'COSINE'?"))
         << text;
   }
 }

@@ -1,14 +1,14 @@
-// One pass of a backbone, for comparison with torchvision's:
-//   forward_backbone NAME train|eval WEIGHTS INPUT OUTPUT
-// WEIGHTS and INPUT (tensor "input" [images, 3, height, width]) are safetensors; OUTPUT gets the
-// backbone's last maps as "output".
+// One pass of a backbone, for comparison with other implementations:
+//   forward_backbone NAME train|eval CLASSES WEIGHTS INPUT OUTPUT [FIELD=VALUE]
+// WEIGHTS and INPUT (tensor "input" [images, channels, height, width]) are safetensors; OUTPUT gets
+// all of the backbone's outputs.
 #include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
 
 #include <iostream>
-#include <map>
 #include <string>
 
-#include "models/backbones/googlenet.h"
+#include "models/backbones/backbone_catalog.h"
 #include "models/safetensors.h"
 #include "models/weight_loading.h"
 
@@ -22,31 +22,40 @@ class Alone : public StatisticsExchange {
   bool alone() const override { return true; }
 };
 
-at::Tensor googlenet_maps(const std::map<std::string, at::Tensor>& weights,
-                          const at::Tensor& images, const ForwardContext& context) {
-  GoogLeNet network({/*v1=*/false, /*width=*/1, /*stem=*/true});
-  NamedTensors own;
-  for (const auto& item : network.named_parameters()) own.emplace_back(item.key(), item.value());
-  for (const auto& item : network.named_buffers()) own.emplace_back(item.key(), item.value());
-  load_weights(own, weights, Loading::kStrict, "torchvision");
-  const at::Tensor maps = network.inception1(network.convs(images, context), context);
-  return network.inception3(network.inception2(maps, context), context);
-}
-
-}  // namespace
-
-int main(int count, char** arguments) {
-  if (count != 6 || std::string(arguments[1]) != "googlenet") {
-    std::cerr << "forward_backbone googlenet train|eval WEIGHTS INPUT OUTPUT\n";
-    return 2;
-  }
+int forward(const BackboneEntry& entry, char** arguments, const std::string& settings) {
   const at::NoGradGuard no_gradients;
   Alone alone;
   ForwardContext context;
   context.training = std::string(arguments[2]) == "train";
   context.statistics = &alone;
-  const at::Tensor images = read_safetensors(arguments[4]).tensors.at("input");
-  const at::Tensor maps = googlenet_maps(read_safetensors(arguments[3]).tensors, images, context);
-  write_safetensors(arguments[5], {{"output", maps.contiguous()}}, {});
+  muster::proto::Backbone options;
+  if (!google::protobuf::TextFormat::ParseFromString(settings, &options)) return 2;
+  options.set_classes(std::stoi(arguments[3]));
+  const Backbone backbone = entry.create(options, 1);
+  load_weights(weights_of(backbone), read_safetensors(arguments[4]).tensors, Loading::kStrict,
+               arguments[4]);
+  NamedTensors outputs;
+  const at::Tensor images = read_safetensors(arguments[5]).tensors.at("input");
+  backbone.module->to(images.scalar_type());
+  for (const auto& [name, value] : backbone.forward(images, context)) {
+    outputs.emplace_back(name, value.contiguous());
+  }
+  write_safetensors(arguments[6], outputs, {});
   return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 7 && count != 8) {
+    std::cerr << "forward_backbone NAME train|eval CLASSES WEIGHTS INPUT OUTPUT [FIELD=VALUE]\n";
+    return 2;
+  }
+  for (const BackboneEntry& entry : backbone_catalog()) {
+    if (entry.name == arguments[1]) {
+      return forward(entry, arguments, count == 8 ? arguments[7] : "");
+    }
+  }
+  std::cerr << "no backbone " << arguments[1] << '\n';
+  return 2;
 }

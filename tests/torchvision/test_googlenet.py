@@ -1,102 +1,115 @@
-"""GoogLeNet against torchvision's, with the same random weights.
-
-Batch-norm statistics are calibrated first: with those of an untrained network the signal dies on its
-way, and a wrong pool passes unseen.
-"""
-
-import json
-import os
-import pathlib
-import struct
-import subprocess
-import tempfile
+"""GoogLeNet: torchvision's variant against torchvision, v1 against its own statement."""
 import unittest
 
-import numpy
 import torch
 import torchvision
+from torch import nn
 
-PROGRAM = os.environ["MUSTER_FORWARD_BACKBONE"]
+from comparison import BackboneTest, calibrate, scatter_weights
 
-
-def write_tensors(path, tensors):
-    header, blocks, offset = {}, [], 0
-    for name, tensor in sorted(tensors.items()):
-        block = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape),
-                        "data_offsets": [offset, offset + len(block)]}
-        blocks.append(block)
-        offset += len(block)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blocks))
+CLASSES = 11
 
 
-def read_tensor(path, name):
-    data = path.read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    entry = json.loads(data[8:8 + size])[name]
-    first, last = entry["data_offsets"]
-    values = numpy.frombuffer(data[8 + size + first:8 + size + last], "<f4")
-    return torch.from_numpy(values.reshape(entry["shape"]).copy())
+class GoogLeNetTest(BackboneTest):
+    NAME, CLASSES = "googlenet", CLASSES
 
-
-def trunk(network, images):
-    """Up to the pool before the classifier."""
-    maps = network.maxpool1(network.conv1(images))
-    maps = network.maxpool2(network.conv3(network.conv2(maps)))
-    maps = network.maxpool3(network.inception3b(network.inception3a(maps)))
-    for letter in "abcde":
-        maps = getattr(network, "inception4" + letter)(maps)
-    return network.inception5b(network.inception5a(network.maxpool4(maps)))
-
-
-class GoogLeNetTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         torch.manual_seed(1)
-        network = torchvision.models.GoogLeNet(aux_logits=False, transform_input=False,
-                                               init_weights=False)
-        with torch.no_grad():
-            for name, value in network.named_parameters():
-                if value.dim() == 1:
-                    value.copy_(1 + 0.2 * torch.randn_like(value) if name.endswith("weight")
-                                else 0.2 * torch.randn_like(value))
-                else:
-                    torch.nn.init.kaiming_normal_(value)
-            network.train()
-            for _ in range(20):
-                trunk(network, torch.randn(4, 3, 128, 64))
-        cls.network = network
+        cls.network = torchvision.models.GoogLeNet(num_classes=CLASSES, aux_logits=False,
+                                                   transform_input=False, init_weights=False)
+        scatter_weights(cls.network)
+        calibrate(cls.network, torch.randn(8, 3, 128, 96), cls.outputs)
 
-    def compare(self, training, height, width):
-        images = torch.randn(2, 3, height, width)
-        weights = {name: value.clone() for name, value in self.network.state_dict().items()
-                   if not name.startswith("fc.") and not name.endswith("num_batches_tracked")}
-        self.network.train(training)
-        with torch.no_grad():
-            expected = trunk(self.network, images)
-            self.network.load_state_dict(weights, strict=False)  # training moves statistics
-        with tempfile.TemporaryDirectory() as folder:
-            folder = pathlib.Path(folder)
-            write_tensors(folder / "weights.safetensors", weights)
-            write_tensors(folder / "input.safetensors", {"input": images})
-            subprocess.run([PROGRAM, "googlenet", "train" if training else "eval",
-                            folder / "weights.safetensors", folder / "input.safetensors",
-                            folder / "output.safetensors"], check=True)
-            measured = read_tensor(folder / "output.safetensors", "output")
-        self.assertEqual(measured.shape, expected.shape)
-        self.assertGreater(expected.std().item(), 0.1)
-        self.assertLess(((measured - expected).norm() / expected.norm()).item(), 1e-4)
+    @staticmethod
+    def outputs(network, images):
+        kept = []
+        with network.inception5b.register_forward_hook(lambda *call: kept.append(call[2])):
+            logits = network(images)
+        return {"maps": kept[0], "features": kept[0].mean((2, 3)), "logits": logits}
 
     def test_evaluation(self):
-        self.compare(False, 224, 224)
+        self.compare(torch.randn(2, 3, 224, 224), training=False)
 
     def test_evaluation_of_small_oblong_images(self):
-        self.compare(False, 96, 32)
+        self.compare(torch.randn(2, 3, 96, 32), training=False)
 
     def test_training(self):
-        self.compare(True, 128, 96)
+        self.compare(torch.randn(2, 3, 128, 96), training=True)
+
+
+class Unit(nn.Module):
+    """A convolution with bias and ReLU, by the name `conv`."""
+
+    def __init__(self, *sizes, **settings):
+        super().__init__()
+        self.conv = nn.Conv2d(*sizes, **settings)
+
+    def forward(self, maps):
+        return self.conv(maps).relu()
+
+
+class Block(nn.Module):
+    def __init__(self, channels, one, three_reduce, three, five_reduce, five, pool):
+        super().__init__()
+        self.branch1 = Unit(channels, one, 1)
+        self.branch2 = nn.Sequential(Unit(channels, three_reduce, 1),
+                                     Unit(three_reduce, three, 3, padding=1))
+        self.branch3 = nn.Sequential(Unit(channels, five_reduce, 1),
+                                     Unit(five_reduce, five, 5, padding=2))
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), Unit(channels, pool, 1))
+
+    def forward(self, maps):
+        return torch.cat([self.branch1(maps), self.branch2(maps), self.branch3(maps),
+                          self.branch4(maps)], 1)
+
+
+class PublishedGoogLeNet(nn.Module):
+    """Szegedy et al. 2015, table 1, with Caffe's local response normalisation."""
+
+    BLOCKS = {"3a": (192, 64, 96, 128, 16, 32, 32), "3b": (256, 128, 128, 192, 32, 96, 64),
+              "4a": (480, 192, 96, 208, 16, 48, 64), "4b": (512, 160, 112, 224, 24, 64, 64),
+              "4c": (512, 128, 128, 256, 24, 64, 64), "4d": (512, 112, 144, 288, 32, 64, 64),
+              "4e": (528, 256, 160, 320, 32, 128, 128), "5a": (832, 256, 160, 320, 32, 128, 128),
+              "5b": (832, 384, 192, 384, 48, 128, 128)}
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = Unit(3, 64, 7, stride=2, padding=3)
+        self.conv2 = Unit(64, 64, 1)
+        self.conv3 = Unit(64, 192, 3, padding=1)
+        for name, sizes in self.BLOCKS.items():
+            setattr(self, "inception" + name, Block(*sizes))
+        self.fc = nn.Linear(1024, CLASSES)
+
+    def forward(self, images):
+        pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+        norm = nn.LocalResponseNorm(5, 1e-4, 0.75)
+        maps = norm(pool(self.conv1(images)))
+        maps = norm(self.conv3(self.conv2(maps)))
+        for name in self.BLOCKS:
+            if name in ("3a", "4a", "5a"):
+                maps = pool(maps)
+            maps = getattr(self, "inception" + name)(maps)
+        return maps
+
+
+class PublishedGoogLeNetTest(BackboneTest):
+    NAME, CLASSES, SETTINGS = "googlenet", CLASSES, "v1: true"
+
+    @classmethod
+    def setUpClass(cls):
+        torch.manual_seed(2)
+        cls.network = PublishedGoogLeNet()
+        scatter_weights(cls.network)
+
+    @staticmethod
+    def outputs(network, images):
+        maps = network(images)
+        return {"maps": maps, "logits": network.fc(maps.mean((2, 3)))}
+
+    def test_evaluation(self):
+        self.compare(10 * torch.randn(2, 3, 224, 224), training=False)
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ TEST_F(FeatureExtractionTest, WeightsOfAnotherNetworkAreRefused) {
   ExtractionRequest other = request();
   other.run.experiment.mutable_model()->mutable_stsrn()->set_features(8);
   const std::string text = failure_text<InputError>([&] { extracted(other); });
-  EXPECT_TRUE(contains(text, "another shape")) << text;
+  EXPECT_TRUE(contains(text, "'synergy' is [16] in the file, [8] in the network")) << text;
 }
 
 }  // namespace
