@@ -33,7 +33,8 @@ void require_picture(const at::Tensor& images, int64_t smallest, int64_t multipl
 
 void initialise_backbone(torch::nn::Module& module, uint64_t seed) {
   for (const auto& item : module.named_parameters()) {
-    const bool is_bias = item.key().size() >= 4 && item.key().substr(item.key().size() - 4) == "bias";
+    const bool is_bias =
+        item.key().size() >= 4 && item.key().substr(item.key().size() - 4) == "bias";
     if (item.value().dim() > 1) {
       kaiming_normal_(item.value(), /*fan_out=*/false, seed, item.key());
     } else if (is_bias) {
@@ -48,19 +49,18 @@ Backbone create_googlenet(const proto::Backbone& options, uint64_t seed) {
       GoogLeNetOptions{options.v1(), options.width(), /*stem=*/true});
   network->add_classifier(network->channels(), options.classes());
   initialise_backbone(*network, seed);
-  return {network, [network](const at::Tensor& images, const ForwardContext& context) {
-            require_picture(images, 32, 32, "googlenet");
-            const at::Tensor early =
-                network->inception1(network->convs(images, context), context);
-            return network->outputs(
-                network->inception3(network->inception2(early, context), context));
-          }};
+  return {
+      network, [network](const at::Tensor& images, const ForwardContext& context) {
+        require_picture(images, 32, 32, "googlenet");
+        const at::Tensor early = network->inception1(network->convs(images, context), context);
+        return network->outputs(network->inception3(network->inception2(early, context), context));
+      }};
 }
 
 Backbone create_inception_v3(const proto::Backbone& options, uint64_t seed) {
   require_backbone(options);
-  const auto network = std::make_shared<ClassifiedBackbone<InceptionV3>>(options.width(),
-                                                                         options.classes());
+  const auto network =
+      std::make_shared<ClassifiedBackbone<InceptionV3>>(options.width(), options.classes());
   network->add_classifier(network->channels(), options.classes());
   initialise_backbone(*network, seed);
   const bool classifies = options.classes() > 0;
@@ -82,8 +82,8 @@ Backbone create_mclaughlin_cnn(const proto::Backbone& options, uint64_t seed) {
   network->add_classifier(frames.features, options.classes());
   initialise_backbone(*network, seed);
   const auto height = frames.height, width = frames.width;
-  return {network, [network, height, width](const at::Tensor& images,
-                                            const ForwardContext& context) {
+  return {network,
+          [network, height, width](const at::Tensor& images, const ForwardContext& context) {
             if (images.size(2) != height || images.size(3) != width) {
               throw InputError("input", "is not of 56x40 pixels", "mclaughlin_cnn takes no others");
             }

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <tuple>
+
 #include "common/error.h"
 
 namespace muster::models {
@@ -13,47 +15,47 @@ using torch::autograd::tensor_list;
 
 constexpr double kMomentum = 0.1;
 
-// [channels] along axis 1 of something like `values`.
-at::Tensor along_channels(const at::Tensor& channels, const at::Tensor& values) {
-  std::vector<int64_t> shape(static_cast<size_t>(values.dim()), 1);
-  shape[1] = channels.size(0);
-  return channels.view(shape);
-}
-
-at::Tensor sum_of_channels(const at::Tensor& values) {
-  return values.transpose(0, 1).flatten(1).sum(1);
+// (values - mean) / sqrt(variance + epsilon) * weight + bias, in one native pass.
+at::Tensor normalised(const at::Tensor& values, const at::Tensor& weight, const at::Tensor& bias,
+                      const at::Tensor& mean, const at::Tensor& variance, double epsilon) {
+  if (values.size(0) == 0) return at::empty_like(values);
+  return std::get<0>(
+      at::native_batch_norm(values, weight, bias, mean, variance, /*training=*/false, 0, epsilon));
 }
 
 // Normalisation by statistics that depend on the values themselves on every rank.
 struct SharedNormalisation : torch::autograd::Function<SharedNormalisation> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& values,
                             const at::Tensor& weight, const at::Tensor& bias,
-                            const at::Tensor& mean, const at::Tensor& inverse_deviation,
+                            const at::Tensor& mean, const at::Tensor& variance, double epsilon,
                             double count, int64_t exchange) {
-    const at::Tensor normal =
-        (values - along_channels(mean, values)) * along_channels(inverse_deviation, values);
-    context->save_for_backward({normal, weight, inverse_deviation});
+    context->save_for_backward({values, weight, mean, variance});
+    context->saved_data["epsilon"] = epsilon;
     context->saved_data["count"] = count;
     context->saved_data["exchange"] = exchange;
-    return normal * along_channels(weight, values) + along_channels(bias, values);
+    return normalised(values, weight, bias, mean, variance, epsilon);
   }
+  // With x normalised, s = weight / deviation and means over the batch:
+  //   s (gradient - mean(gradient) - x mean(gradient x))
   static tensor_list backward(AutogradContext* context, tensor_list gradients) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &normal = saved[0], &weight = saved[1], &inverse_deviation = saved[2];
-    const at::Tensor& gradient = gradients[0];
+    const at::Tensor &values = saved[0], &weight = saved[1], &mean = saved[2], &variance = saved[3];
+    const double epsilon = context->saved_data["epsilon"].toDouble();
     auto* exchange = reinterpret_cast<StatisticsExchange*>(context->saved_data["exchange"].toInt());
-    const at::Tensor own =
-        at::stack({sum_of_channels(gradient), sum_of_channels(gradient * normal)});
-    const at::Tensor all = exchange->sum(own) / context->saved_data["count"].toDouble();
-    const at::Tensor centred =
-        gradient - along_channels(all[0], normal) - normal * along_channels(all[1], normal);
-    return {centred * along_channels(weight * inverse_deviation, normal),
-            own[1],
-            own[0],
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor()};
+    at::Tensor of_values = at::empty_like(values), of_weight = at::zeros_like(weight),
+               of_bias = at::zeros_like(weight);
+    if (values.size(0) > 0) {
+      // As if the statistics were constants.
+      std::tie(of_values, of_weight, of_bias) =
+          at::native_batch_norm_backward(gradients[0].contiguous(), values, weight, mean, variance,
+                                         {}, {}, /*train=*/false, epsilon, {true, true, true});
+    }
+    const at::Tensor means =
+        exchange->sum(at::stack({of_bias, of_weight})) / context->saved_data["count"].toDouble();
+    const at::Tensor scale = weight * at::rsqrt(variance + epsilon);
+    of_values.sub_(normalised(values, scale * means[1], scale * means[0], mean, variance, epsilon));
+    const at::Tensor none;
+    return {of_values, of_weight, of_bias, none, none, none, none, none};
   }
 };
 
@@ -81,18 +83,22 @@ at::Tensor BatchNorm::forward(const at::Tensor& values, const ForwardContext& co
   {
     const at::NoGradGuard constants;
     const double own = static_cast<double>(values.numel()) / static_cast<double>(values.size(1));
-    const at::Tensor sums = context.statistics->sum(
-        at::cat({sum_of_channels(values), at::full({1}, own, values.options())}));
+    at::Tensor own_mean = at::zeros_like(weight_), own_variance = at::zeros_like(weight_);
+    if (own > 0) {
+      std::tie(own_mean, own_variance) =
+          at::batch_norm_update_stats(values, /*running_mean=*/{}, /*running_var=*/{}, 0);
+    }
+    const at::Tensor sums =
+        context.statistics->sum(at::cat({own_mean * own, at::full({1}, own, values.options())}));
     count = sums[-1].item<double>();
     MUSTER_REQUIRE(count, >, 1);
     mean = sums.narrow(0, 0, values.size(1)) / count;
-    const at::Tensor centred = values - along_channels(mean, values);
-    variance = context.statistics->sum(sum_of_channels(centred * centred)) / count;
+    variance = context.statistics->sum((own_variance + (own_mean - mean).square()) * own) / count;
     running_mean_.mul_(1 - kMomentum).add_(mean, kMomentum);
     running_variance_.mul_(1 - kMomentum).add_(variance, kMomentum * count / (count - 1));
   }
-  return SharedNormalisation::apply(values, weight_, bias_, mean, at::rsqrt(variance + epsilon_),
-                                    count, reinterpret_cast<int64_t>(context.statistics));
+  return SharedNormalisation::apply(values, weight_, bias_, mean, variance, epsilon_, count,
+                                    reinterpret_cast<int64_t>(context.statistics));
 }
 
 }  // namespace muster::models
