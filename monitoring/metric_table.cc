@@ -77,9 +77,10 @@ std::vector<MetricDescription> learning_metrics() {
       {"muster_train_loss",
        kGauge,
        kZero,
-       {{"loss", {"total", "identity", "video_triplet"}}},
+       {{"loss", loss_names()}},
        "1",
-       "Loss of the last step; total is what is minimised. NaN before the first step."},
+       "Loss of the last step; total is what is minimised. NaN before the first step, and of terms "
+       "that the training does not have."},
       {"muster_train_learning_rate",
        kGauge,
        kZero,
@@ -144,6 +145,14 @@ std::string labels_text(const MetricDescription& metric) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& loss_names() {
+  static const std::vector<std::string> names = {
+      "total", "identity",       "identity_aligned", "auxiliary",
+      "parts", "video_triplet",  "part_triplet",     "verification",
+      "pair",  "global_triplet", "local_triplet",    "heat_map"};
+  return names;
+}
 
 const std::vector<MetricDescription>& metric_table() {
   static const std::vector<MetricDescription> table = [] {

@@ -34,6 +34,9 @@ const std::vector<MetricDescription>& metric_table();
 // Upper bounds of the histograms of step times, seconds: factor 2 from 4 ms to 65.536 s.
 const std::vector<double>& step_seconds_buckets();
 
+// Values of the label `loss`: every term that a training can have, and their sum.
+const std::vector<std::string>& loss_names();
+
 // Most series that one process may export, the HTTP server's own included.
 constexpr int kRankZeroSeriesLimit = 150;
 constexpr int kOtherRankSeriesLimit = 40;

@@ -154,7 +154,7 @@ PrometheusSink::PrometheusSink(const RunIdentity& identity, const PrometheusSink
   metrics_->set("muster_run_start_time_seconds", now);
   metrics_->set("muster_train_last_step_timestamp_seconds", now);
   const double unknown = std::numeric_limits<double>::quiet_NaN();
-  for (const char* loss : {"total", "identity", "video_triplet"}) {
+  for (const std::string& loss : loss_names()) {
     metrics_->set("muster_train_loss", unknown, loss);
   }
   for (const char* name :
