@@ -72,8 +72,12 @@ class TamSrm : public NetworkModel<PairModel> {
       return judged_distance(by_features, queries, gallery,
                              all.expand({query_count, gallery_count}));
     }
+    constexpr int64_t kAlongGallery = 1;
+    // Stable, so that of equal ones the first are nearest.
     const at::Tensor nearest =
-        std::get<1>(at::sort(by_features, /*stable=*/true, 1)).narrow(1, 0, options_.rerank());
+        std::get<1>(at::sort(by_features, c10::optional<bool>(true), kAlongGallery,
+                             /*descending=*/false))
+            .narrow(1, 0, options_.rerank());
     const at::Tensor judged =
         judged_distance(by_features.gather(1, nearest), queries, gallery, nearest);
     return (by_features + judged.amax(1, true)).scatter(1, nearest, judged);

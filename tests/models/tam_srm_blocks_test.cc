@@ -236,7 +236,7 @@ TEST(SpatialRecurrenceTest, AChangeReachesEveryPlaceOfItsLinesAndNoOther) {
   at::Tensor changed = volume.clone();
   changed[0][1][2][0] += 1;
   const at::Tensor moved =
-      (metric->swept(volume) - metric->swept(changed)).abs().sum({0, 4}).gt(1e-9);
+      (metric->swept(volume) - metric->swept(changed)).abs().sum(at::IntArrayRef{0, 4}).gt(1e-9);
   for (int64_t t = 0; t < 3; ++t) {
     for (int64_t y = 0; y < 4; ++y) {
       for (int64_t x = 0; x < 2; ++x) {
