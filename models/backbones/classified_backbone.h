@@ -4,10 +4,6 @@
 
 #include <torch/nn/modules/linear.h>
 
-#include <memory>
-#include <string>
-#include <utility>
-
 #include "models/backbones/backbone_catalog.h"
 
 namespace muster::models {
@@ -33,18 +29,5 @@ class ClassifiedBackbone : public Trunk {
  private:
   torch::nn::Linear fc_{nullptr};
 };
-
-// Throws InputError naming "width" or "classes" unless they are in (0, 16] and 0 to 10,000,000.
-void require_backbone(const proto::Backbone& options);
-// Throws InputError unless the sides [images, channels, height, width] are at least `smallest` and
-// multiples of `multiple`.
-void require_picture(const at::Tensor& images, int64_t smallest, int64_t multiple,
-                     const std::string& backbone);
-// Kaiming's for kernels and matrices, 0 for biases, 1 for the weights of batch norms.
-void initialise_backbone(torch::nn::Module& module, uint64_t seed);
-
-Backbone create_googlenet(const proto::Backbone& options, uint64_t seed);
-Backbone create_inception_v3(const proto::Backbone& options, uint64_t seed);
-Backbone create_mclaughlin_cnn(const proto::Backbone& options, uint64_t seed);
 
 }  // namespace muster::models

@@ -37,7 +37,7 @@ TEST(MetricTableTest, LabelsAreBounded) {
   for (const MetricDescription& metric : metric_table()) {
     const bool information = metric.name.find("_info") != std::string::npos;
     for (const MetricLabel& label : metric.labels) {
-      EXPECT_LE(label.values.size(), 10u) << metric.name;
+      EXPECT_LE(label.values.size(), 16u) << metric.name;
       EXPECT_TRUE(information || !label.values.empty()) << metric.name << " " << label.name;
     }
   }

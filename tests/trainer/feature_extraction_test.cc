@@ -156,6 +156,22 @@ TEST_F(FeatureExtractionTest, AllFramesAreAllWhateverTheMostIs) {
   EXPECT_NE(extracted(all).values, extracted(one).values);
 }
 
+TEST_F(FeatureExtractionTest, WithAFixedLengthShortTrackletsStartOver) {
+  ExtractionRequest longer = request(), fixed = request(), enough = request();
+  longer.extraction.set_max_frames(9);
+  fixed.extraction.set_max_frames(9);
+  fixed.extraction.set_fixed_length(true);
+  EXPECT_EQ(extracted(longer).values, extracted(request()).values);
+  EXPECT_NE(extracted(fixed).values, extracted(longer).values);
+  // No tracklet of the store is shorter than three.
+  for (const bool fixed_length : {false, true}) {
+    enough.extraction.set_max_frames(3);
+    enough.extraction.set_fixed_length(fixed_length);
+    longer.extraction.set_max_frames(3);
+    EXPECT_EQ(extracted(enough).values, extracted(longer).values);
+  }
+}
+
 TEST_F(FeatureExtractionTest, InputSettingsOfTheTrainingHoldInTheTest) {
   ExtractionRequest other = request();
   other.run.experiment.mutable_model()->mutable_input()->set_colour(proto::BGR);

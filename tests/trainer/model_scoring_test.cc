@@ -2,6 +2,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "common/error.h"
 #include "common/keyed_random.h"
 #include "datastore/tracklet_role.h"
@@ -83,6 +85,30 @@ TEST(ModelScoringTest, ALargeGalleryGoesThroughInBlocks) {
   const RankingResult by_model = scored_by(proto::MODEL, views.codes, &model);
   EXPECT_EQ(by_model.cmc, scored_by(proto::EUCLIDEAN, views.features, nullptr).cmc);
   EXPECT_LE(model.largest_block, 1024);
+}
+
+// Distances that depend on the whole gallery: less their largest.
+class WholeGalleryModel : public CodeModel {
+ public:
+  bool wants_whole_gallery() const override { return true; }
+  at::Tensor distance(const models::Signature& queries,
+                      const models::Signature& gallery) const override {
+    ++calls;
+    galleries.insert(gallery.at("codes").size(0));
+    const at::Tensor distances = CodeModel::distance(queries, gallery);
+    return distances - distances.amax(1, true);
+  }
+  mutable std::set<int64_t> galleries;
+  mutable int calls = 0;
+};
+
+TEST(ModelScoringTest, AModelThatWantsTheWholeGalleryGetsItInOneCall) {
+  const TwoViews views = two_views(2600, 1);
+  const WholeGalleryModel model;
+  const RankingResult by_model = scored_by(proto::MODEL, views.codes, &model);
+  EXPECT_EQ(by_model.cmc, scored_by(proto::EUCLIDEAN, views.features, nullptr).cmc);
+  EXPECT_EQ(model.galleries, std::set<int64_t>{2580});
+  EXPECT_EQ(model.calls, 1);  // 20 queries
 }
 
 TEST(ModelScoringTest, SignaturesWithoutFeaturesWantTheModel) {
