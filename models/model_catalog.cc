@@ -60,6 +60,8 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kRruStim, &create_rru_stim, rows_of_rru_stim()},
       {"trl", "Dai et al. 2018, temporal residual learning with spatial-temporal transformer",
        proto::Model::kTrl, &create_trl, trl_rows()},
+      {"stal", "Song et al. 2018, spatial-temporal attention-aware learning", proto::Model::kStal,
+       &create_stal, stal_rows()},
   };
   return catalog;
 }

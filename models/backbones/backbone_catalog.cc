@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "models/backbones/bn_inception.h"
+#include "models/backbones/resnet50.h"
 #include "models/initialisation.h"
 
 namespace muster::models {
@@ -28,6 +29,19 @@ Backbone create_bn_inception(const proto::Backbone& options, uint64_t seed) {
           }};
 }
 
+Backbone create_resnet50(const proto::Backbone& options, uint64_t seed) {
+  check_backbone_width(options);
+  const auto network = std::make_shared<ResNet50>(options.width());
+  for (const auto& item : network->named_parameters()) {
+    if (item.value().dim() >= 2) kaiming_normal_(item.value(), true, seed, item.key());
+  }
+  return {network, [network](const at::Tensor& images, const ForwardContext& context) {
+            const at::Tensor maps =
+                network->blocks(network->stem(images, context), 0, ResNet50::kBlocks, context);
+            return BackboneOutputs{{"maps", maps}, {"features", maps.mean({2, 3})}};
+          }};
+}
+
 }  // namespace
 
 const std::vector<BackboneEntry>& backbone_catalog() {
@@ -35,6 +49,7 @@ const std::vector<BackboneEntry>& backbone_catalog() {
       {"bn_inception",
        "Ioffe and Szegedy 2015, Inception with batch norm, channels of STAL's Table I", 3, 224, 224,
        &create_bn_inception},
+      {"resnet50", "He et al. 2016, deep residual learning", 3, 224, 224, &create_resnet50},
   };
   return catalog;
 }
