@@ -37,8 +37,8 @@ at::Tensor bn_inception_halved(const at::Tensor& maps) {
   return at::max_pool2d(maps, {3, 3}, {2, 2}, {0, 0}, {1, 1}, /*ceil_mode=*/true);
 }
 
-at::Tensor through(const std::vector<std::shared_ptr<ConvolutionUnit>>& units, at::Tensor maps,
-                   const ForwardContext& context) {
+at::Tensor through_units(const std::vector<std::shared_ptr<ConvolutionUnit>>& units,
+                         at::Tensor maps, const ForwardContext& context) {
   for (const auto& unit : units) maps = unit->forward(maps, context);
   return maps;
 }
@@ -91,8 +91,8 @@ int64_t BnInceptionBlock::channels_of(const std::string& name, double width) {
 }
 
 at::Tensor BnInceptionBlock::forward(const at::Tensor& maps, const ForwardContext& context) {
-  const at::Tensor three = through(three_, maps, context);
-  const at::Tensor doubled = through(double_, maps, context);
+  const at::Tensor three = through_units(three_, maps, context);
+  const at::Tensor doubled = through_units(double_, maps, context);
   if (halves_) {
     MUSTER_REQUIRE(maps.size(2) % 2, ==, 0);
     MUSTER_REQUIRE(maps.size(3) % 2, ==, 0);

@@ -14,14 +14,14 @@ constexpr double kResNetEpsilon = 1e-5;
 constexpr int kFirstOfLayer[] = {0, 3, 7, 13, 16};
 constexpr int64_t kStem = 64, kExpansion = 4;
 
-int layer_of(int block) {
+int resnet_layer(int block) {
   int layer = 0;
   while (block >= kFirstOfLayer[layer + 1]) ++layer;
   return layer;
 }
 
 // Of the 3x3 convolutions of a layer, from 0.
-int64_t inner_channels(int layer, double width) { return scaled_channels(kStem << layer, width); }
+int64_t resnet_inner(int layer, double width) { return scaled_channels(kStem << layer, width); }
 
 }  // namespace
 
@@ -60,7 +60,7 @@ class ResNet50Block : public torch::nn::Module {
 };
 
 int64_t ResNet50::channels_of(int block, double width) {
-  return scaled_channels((kStem << layer_of(block)) * kExpansion, width);
+  return scaled_channels((kStem << resnet_layer(block)) * kExpansion, width);
 }
 
 ResNet50::ResNet50(double width, int first, int end) : first_(first) {
@@ -76,7 +76,7 @@ ResNet50::ResNet50(double width, int first, int end) : first_(first) {
   }
   std::shared_ptr<torch::nn::Module> holder;
   for (int block = first; block < end; ++block) {
-    const int layer = layer_of(block), place = block - kFirstOfLayer[layer];
+    const int layer = resnet_layer(block), place = block - kFirstOfLayer[layer];
     if (place == 0 || holder == nullptr) {
       holder = register_module("layer" + std::to_string(layer + 1),
                                std::make_shared<torch::nn::Module>());
@@ -84,8 +84,8 @@ ResNet50::ResNet50(double width, int first, int end) : first_(first) {
     const int64_t out = channels_of(block, width);
     const int64_t stride = place == 0 && layer > 0 ? 2 : 1;
     blocks_.push_back(holder->register_module(
-        std::to_string(place), std::make_shared<ResNet50Block>(in, inner_channels(layer, width),
-                                                               out, stride, place == 0)));
+        std::to_string(place),
+        std::make_shared<ResNet50Block>(in, resnet_inner(layer, width), out, stride, place == 0)));
     in = out;
   }
 }

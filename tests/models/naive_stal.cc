@@ -18,7 +18,7 @@ Maps side_by_side(const std::vector<Maps>& parts) {
 }
 
 // 3x3, the places beyond the border count.
-Maps averages(const Maps& in) {
+Maps average_pool(const Maps& in) {
   Maps out(in.channels, in.height, in.width);
   for (int64_t c = 0; c < in.channels; ++c) {
     for (int64_t y = 0; y < in.height; ++y) {
@@ -35,7 +35,7 @@ Maps averages(const Maps& in) {
 }
 
 // 4x4, stride 2, padding 1: every value paints its kernel.
-Maps deconvolution(const Maps& in, const Weights& weights, const std::string& name) {
+Maps doubled_by(const Maps& in, const Weights& weights, const std::string& name) {
   const Values& weight = weights.at(name + ".weight");
   const Values& bias = weights.at(name + ".bias");
   const auto out_channels = static_cast<int64_t>(bias.size());
@@ -63,9 +63,9 @@ Maps deconvolution(const Maps& in, const Weights& weights, const std::string& na
   return out;
 }
 
-double sigmoid(double value) { return 1 / (1 + std::exp(-value)); }
+double logistic_of(double value) { return 1 / (1 + std::exp(-value)); }
 
-Maps cropped(const Maps& in, int64_t height, int64_t width) {
+Maps upper_left(const Maps& in, int64_t height, int64_t width) {
   Maps out(in.channels, height, width);
   for (int64_t c = 0; c < in.channels; ++c) {
     for (int64_t y = 0; y < height; ++y) {
@@ -75,7 +75,9 @@ Maps cropped(const Maps& in, int64_t height, int64_t width) {
   return out;
 }
 
-void append(Values& all, const Values& more) { all.insert(all.end(), more.begin(), more.end()); }
+void append_values(Values& all, const Values& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
 
 }  // namespace
 
@@ -94,7 +96,7 @@ Maps BnInception::block(const Maps& in, const std::string& name) const {
   const Maps doubled = unit(unit(unit(in, path + "double.0", 1, 1, 0), path + "double.1", 3, 1, 1),
                             path + "double.2", 3, stride, 1);
   if (halves) return side_by_side({three, doubled, max_pool(in, 3, 2, 0)});
-  const Maps pooled = name == "5b" ? max_pool(in, 3, 1, 1) : averages(in);
+  const Maps pooled = name == "5b" ? max_pool(in, 3, 1, 1) : average_pool(in);
   return side_by_side(
       {unit(in, path + "one", 1, 1, 0), three, doubled, unit(pooled, path + "pool", 1, 1, 0)});
 }
@@ -111,9 +113,9 @@ Maps residual_attention(const Maps& in, const Weights& weights, const std::strin
   Maps maps = rectified(convolution(in, weights, prefix + "conv1", 1, 1, 0));
   maps = max_pool(maps, 3, 2, 0);
   maps = rectified(convolution(maps, weights, prefix + "conv2", 3, 1, 1));
-  maps = rectified(deconvolution(maps, weights, prefix + "deconv"));
+  maps = rectified(doubled_by(maps, weights, prefix + "deconv"));
   maps = convolution(maps, weights, prefix + "conv3", 1, 1, 0);
-  for (double& value : maps.values) value = sigmoid(value);
+  for (double& value : maps.values) value = logistic_of(value);
   return maps;
 }
 
@@ -185,9 +187,9 @@ Values quality(const Maps& image, const Weights& weights, const std::string& pre
   maps = max_pool(maps, 3, 2, 0);
   maps = convolution(maps, weights, prefix + "conv2", 3, 1, 1);
   maps = convolution(maps, weights, prefix + "conv3", 3, 1, 1);
-  maps = max_pool(cropped(maps, maps.height / 7 * 7, maps.width / 7 * 7), 7, 7, 0);
+  maps = max_pool(upper_left(maps, maps.height / 7 * 7, maps.width / 7 * 7), 7, 7, 0);
   Values scores = linear(maps.values, weights, prefix + "fc");
-  for (double& score : scores) score = sigmoid(score);
+  for (double& score : scores) score = logistic_of(score);
   return scores;
 }
 
@@ -222,7 +224,7 @@ double attentive_distance(const std::vector<Values>& left, const Values& left_at
 namespace {
 
 // Of one frame's low-level maps.
-Values global_feature(const Maps& low, const BnInception& backbone, const Weights& weights) {
+Values stal_global(const Maps& low, const BnInception& backbone, const Weights& weights) {
   Maps maps = backbone.block(low, "4c");
   if (weights.count("ran.conv1.weight") > 0) {
     const Maps mask = residual_attention(low, weights, "ran.");
@@ -232,7 +234,7 @@ Values global_feature(const Maps& low, const BnInception& backbone, const Weight
   return mean_over_places(maps);
 }
 
-Values local_feature(const Maps& low, const Box& box, size_t part, const Weights& weights) {
+Values stal_local(const Maps& low, const Box& box, size_t part, const Weights& weights) {
   const std::string prefix = "part" + std::to_string(part + 1) + ".";
   const BnInception trunk{weights, prefix + "trunk."};
   Maps maps = roi_max_pool(low, places(box, 1 / 16.0, low.height, low.width), 8);
@@ -254,12 +256,13 @@ StalOutput stal(const at::Tensor& clip, const std::vector<std::vector<Box>>& box
   for (size_t t = 0; t < frames; ++t) {
     const Maps image = maps_of(clip[static_cast<int64_t>(t)]);
     const Maps low = backbone.low(image);
-    global.push_back(global_feature(low, backbone, weights));
+    global.push_back(stal_global(low, backbone, weights));
     scores.push_back(quality(image, weights, "attention."));
     for (size_t part = 0; part < 6; ++part) {
-      local[part].push_back(local_feature(low, boxes[t][part], part, weights));
-      append(output.logits["parts"], linear(local[part].back(), weights,
-                                            "part" + std::to_string(part + 1) + ".classifier"));
+      local[part].push_back(stal_local(low, boxes[t][part], part, weights));
+      append_values(
+          output.logits["parts"],
+          linear(local[part].back(), weights, "part" + std::to_string(part + 1) + ".classifier"));
       all_scores += scores[t][part];
     }
   }
@@ -276,8 +279,8 @@ StalOutput stal(const at::Tensor& clip, const std::vector<std::vector<Box>>& box
       normalised.push_back(scores[t][part] / all_scores);
       sum += normalised.back();
     }
-    append(output.signature["parts"], attended_mean(local[part], normalised));
-    append(output.signature["parts_mean"], mean_over_steps(local[part]));
+    append_values(output.signature["parts"], attended_mean(local[part], normalised));
+    append_values(output.signature["parts_mean"], mean_over_steps(local[part]));
     output.signature["attention"].push_back(sum / static_cast<double>(frames));
   }
   return output;
