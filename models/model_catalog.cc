@@ -60,6 +60,12 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kRruStim, &create_rru_stim, rows_of_rru_stim()},
       {"trl", "Dai et al. 2018, temporal residual learning with spatial-temporal transformer",
        proto::Model::kTrl, &create_trl, trl_rows()},
+      {"pose_network",
+       "body joints for STAL's parts; an auxiliary network without a distance",
+       proto::Model::kPoseNetwork,
+       &create_pose_network,
+       {},
+       /*has_distance=*/false},
   };
   return catalog;
 }
@@ -71,6 +77,13 @@ const ModelEntry& model_entry(const proto::Model& options) {
     known += (known.empty() ? "" : ", ") + entry.name;
   }
   throw common::InputError("model", "names no network", "choose one of: " + known);
+}
+
+void require_distance(const proto::Model& options) {
+  const ModelEntry& entry = model_entry(options);
+  if (entry.has_distance) return;
+  throw common::InputError("network " + entry.name, "tells nobody apart: it has no distance",
+                           "muster annotate writes down the joints that it finds");
 }
 
 }  // namespace muster::models
