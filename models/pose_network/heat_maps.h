@@ -19,11 +19,7 @@ at::Tensor decoded_joints(const at::Tensor& maps);
 
 // Where that place is on a side that has `pixels` for one of the heat-map's: whole numbers are
 // centres of pixels, so p -> pixels (p + 1/2) - 1/2; and back.
-inline at::Tensor enlarged_place(const at::Tensor& place, double pixels) {
-  return (place + 0.5) * pixels - 0.5;
-}
-inline at::Tensor shrunken_place(const at::Tensor& place, double pixels) {
-  return (place + 0.5) / pixels - 0.5;
-}
+at::Tensor enlarged_place(const at::Tensor& place, double pixels);
+at::Tensor shrunken_place(const at::Tensor& place, double pixels);
 
 }  // namespace muster::models

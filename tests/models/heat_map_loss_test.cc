@@ -10,25 +10,27 @@
 namespace muster::models {
 namespace {
 
-constexpr int64_t kClips = 2, kFrames = 2, kJoints = 3, kHeight = 6, kWidth = 5;
+constexpr int64_t kMapClips = 2, kMapFrames = 2, kMapJoints = 3, kMapHeight = 6, kMapWidth = 5;
 
 // One joint of each frame unknown, one hidden, one beyond the border.
 JointTargets some_targets() {
   JointTargets targets;
-  targets.joints = at::empty({kClips, kFrames, kJoints, 3}, at::kDouble);
-  const at::Tensor noise = normal_tensor({kClips, kFrames, kJoints}, 31);
+  targets.joints = at::empty({kMapClips, kMapFrames, kMapJoints, 3}, at::kDouble);
+  const at::Tensor noise = normal_tensor({kMapClips, kMapFrames, kMapJoints}, 31);
   targets.joints.select(3, 0).copy_(2.3 + noise);
   targets.joints.select(3, 1).copy_(2.9 - 0.7 * noise);
   targets.joints.select(3, 2).fill_(1);
   targets.joints.select(2, 1).select(2, 2).fill_(0.5);
-  for (int64_t frame = 0; frame < kFrames; ++frame) targets.joints[0][frame][frame][2] = 0;
+  for (int64_t frame = 0; frame < kMapFrames; ++frame) targets.joints[0][frame][frame][2] = 0;
   targets.joints[1][0][0][0] = -0.4;
   targets.deviation = 1.3;
   targets.input_pixels = 4;
   return targets;
 }
 
-at::Tensor some_maps() { return normal_tensor({kClips, kFrames, kJoints, kHeight, kWidth}, 32); }
+at::Tensor some_maps() {
+  return normal_tensor({kMapClips, kMapFrames, kMapJoints, kMapHeight, kMapWidth}, 32);
+}
 
 struct NaiveHeatMapLoss {
   double sum = 0;
@@ -68,7 +70,7 @@ TEST(HeatMapLossTest, EqualsPlainLoops) {
   const LossTerm term = heat_map_loss(maps, targets);
   EXPECT_NEAR(term.sum.item<double>(), expected.sum, 1e-10);
   EXPECT_EQ(term.count, expected.count);
-  EXPECT_EQ(term.count, kClips * kFrames * kJoints - kFrames);
+  EXPECT_EQ(term.count, kMapClips * kMapFrames * kMapJoints - kMapFrames);
 }
 
 TEST(HeatMapLossTest, GradientEqualsFiniteDifferences) {
@@ -79,9 +81,9 @@ TEST(HeatMapLossTest, GradientEqualsFiniteDifferences) {
 
 TEST(HeatMapLossTest, ThePerfectMapCostsNothingAndFindsEveryJoint) {
   JointTargets targets = some_targets();
-  targets.joints.select(3, 0).copy_(targets.joints.select(3, 0).round().clamp(0, kWidth - 1));
-  targets.joints.select(3, 1).copy_(targets.joints.select(3, 1).round().clamp(0, kHeight - 1));
-  const at::Tensor maps = gaussian_maps(targets.joints, kHeight, kWidth, targets.deviation);
+  targets.joints.select(3, 0).copy_(targets.joints.select(3, 0).round().clamp(0, kMapWidth - 1));
+  targets.joints.select(3, 1).copy_(targets.joints.select(3, 1).round().clamp(0, kMapHeight - 1));
+  const at::Tensor maps = gaussian_maps(targets.joints, kMapHeight, kMapWidth, targets.deviation);
   const LossTerm term = heat_map_loss(maps, targets);
   EXPECT_EQ(term.sum.item<double>(), 0);
   EXPECT_EQ(term.statistics.at("joint_pck"), static_cast<double>(term.count));
@@ -118,9 +120,10 @@ TEST(HeatMapLossTest, UnknownJointsAreLeftOutWhereverTheyAre) {
 }
 
 TEST(HeatMapLossTest, WithoutClipsIsAConnectedZero) {
-  const at::Tensor maps = at::empty({0, 2, kJoints, kHeight, kWidth}, at::kDouble).requires_grad_();
+  const at::Tensor maps =
+      at::empty({0, 2, kMapJoints, kMapHeight, kMapWidth}, at::kDouble).requires_grad_();
   JointTargets targets = some_targets();
-  targets.joints = at::empty({0, 2, kJoints, 3}, at::kDouble);
+  targets.joints = at::empty({0, 2, kMapJoints, 3}, at::kDouble);
   const LossTerm term = heat_map_loss(maps, targets);
   EXPECT_EQ(term.sum.item<double>(), 0);
   EXPECT_EQ(term.count, 0);
@@ -138,13 +141,13 @@ TEST(HeatMapLossTest, DemandsAMapForEveryJoint) {
 
 // ---- from maps to joints
 
-std::vector<double> decoded(const at::Tensor& map) {
+std::vector<double> decoded_map(const at::Tensor& map) {
   const at::Tensor joint = decoded_joints(map);
   return {joint[0].item<double>(), joint[1].item<double>(), joint[2].item<double>()};
 }
 
 // The largest value, moved to the top of the parabola through its neighbours.
-std::vector<double> naive_decoded(const at::Tensor& map) {
+std::vector<double> naive_decoded_map(const at::Tensor& map) {
   const auto value = [&](int64_t y, int64_t x) { return map[y][x].item<double>(); };
   int64_t best_y = 0, best_x = 0;
   for (int64_t y = 0; y < map.size(0); ++y) {
@@ -178,7 +181,7 @@ TEST(DecodedJointsTest, EqualPlainLoops) {
   ASSERT_EQ(joints.sizes(), (std::vector<int64_t>{2, 60, 3}));
   for (int64_t clip = 0; clip < 2; ++clip) {
     for (int64_t map = 0; map < 60; ++map) {
-      const std::vector<double> expected = naive_decoded(maps[clip][map]);
+      const std::vector<double> expected = naive_decoded_map(maps[clip][map]);
       for (int64_t i = 0; i < 3; ++i) {
         EXPECT_NEAR(joints[clip][map][i].item<double>(), expected[static_cast<size_t>(i)], 1e-10);
       }
@@ -188,21 +191,21 @@ TEST(DecodedJointsTest, EqualPlainLoops) {
 
 TEST(DecodedJointsTest, FindABellBetweenPixels) {
   const at::Tensor truth = at::tensor({7.3, 4.6, 1.0}, at::kDouble);
-  const std::vector<double> found = decoded(gaussian_maps(truth, 12, 14, 1.5));
+  const std::vector<double> found = decoded_map(gaussian_maps(truth, 12, 14, 1.5));
   EXPECT_NEAR(found[0], 7.3, 0.05);
   EXPECT_NEAR(found[1], 4.6, 0.05);
   EXPECT_NEAR(found[2], 0.94, 0.01);
 }
 
 TEST(DecodedJointsTest, FlatMapsAndBordersAreNotMoved) {
-  EXPECT_EQ(decoded(at::full({5, 5}, 0.25, at::kDouble)), (std::vector<double>{0, 0, 0.25}));
+  EXPECT_EQ(decoded_map(at::full({5, 5}, 0.25, at::kDouble)), (std::vector<double>{0, 0, 0.25}));
   at::Tensor corner = at::zeros({5, 5}, at::kDouble);
   corner[4][4] = 7;
   corner[3][4] = 6;
-  EXPECT_EQ(decoded(corner), (std::vector<double>{4, 4, 1}));
+  EXPECT_EQ(decoded_map(corner), (std::vector<double>{4, 4, 1}));
   corner.fill_(-3);
   corner[0][4] = -2;
-  EXPECT_EQ(decoded(corner), (std::vector<double>{4, 0, 0}));
+  EXPECT_EQ(decoded_map(corner), (std::vector<double>{4, 0, 0}));
 }
 
 TEST(DecodedJointsTest, OfNoMapsThereAreNone) {

@@ -5,16 +5,16 @@
 namespace muster::models::naive {
 namespace {
 
-constexpr double kEpsilon = 1e-5;
+constexpr double kPoseEpsilon = 1e-5;
 
-Maps unit(const Maps& in, const Weights& weights, const std::string& name, int64_t kernel,
-          int64_t stride = 1) {
+Maps pose_unit(const Maps& in, const Weights& weights, const std::string& name, int64_t kernel,
+               int64_t stride = 1) {
   const Maps maps = convolution(in, weights, name + ".conv", kernel, stride, kernel / 2);
-  return rectified(batch_norm(maps, weights, name + ".bn", kEpsilon));
+  return rectified(batch_norm(maps, weights, name + ".bn", kPoseEpsilon));
 }
 
 // Zeros beyond the border count.
-Maps average_of_nine(const Maps& in) {
+Maps pose_average(const Maps& in) {
   Maps out(in.channels, in.height, in.width);
   for (int64_t c = 0; c < in.channels; ++c) {
     for (int64_t y = 0; y < in.height; ++y) {
@@ -31,7 +31,7 @@ Maps average_of_nine(const Maps& in) {
 }
 
 // 3x3/2, pad 0, the last window cut off at the border.
-Maps halved(const Maps& in) {
+Maps pose_halved(const Maps& in) {
   Maps out(in.channels, in.height / 2, in.width / 2);
   for (int64_t c = 0; c < in.channels; ++c) {
     for (int64_t y = 0; y < out.height; ++y) {
@@ -49,7 +49,7 @@ Maps halved(const Maps& in) {
   return out;
 }
 
-Maps joined(const std::vector<Maps>& parts) {
+Maps pose_joined(const std::vector<Maps>& parts) {
   int64_t channels = 0;
   for (const Maps& part : parts) channels += part.channels;
   Maps all(channels, parts[0].height, parts[0].width);
@@ -60,15 +60,17 @@ Maps joined(const std::vector<Maps>& parts) {
   return all;
 }
 
-Maps inception(const Maps& in, const Weights& weights, const std::string& name, int64_t stride) {
+Maps pose_inception(const Maps& in, const Weights& weights, const std::string& name,
+                    int64_t stride) {
   const auto branch = [&](const std::string& unit_name) { return name + "." + unit_name; };
-  const Maps three =
-      unit(unit(in, weights, branch("three.0"), 1), weights, branch("three.1"), 3, stride);
-  const Maps inner = unit(unit(in, weights, branch("double.0"), 1), weights, branch("double.1"), 3);
-  const Maps doubled = unit(inner, weights, branch("double.2"), 3, stride);
-  if (stride == 2) return joined({three, doubled, halved(in)});
-  return joined({unit(in, weights, branch("one"), 1), three, doubled,
-                 unit(average_of_nine(in), weights, branch("pool"), 1)});
+  const Maps three = pose_unit(pose_unit(in, weights, branch("three.0"), 1), weights,
+                               branch("three.1"), 3, stride);
+  const Maps inner =
+      pose_unit(pose_unit(in, weights, branch("double.0"), 1), weights, branch("double.1"), 3);
+  const Maps doubled = pose_unit(inner, weights, branch("double.2"), 3, stride);
+  if (stride == 2) return pose_joined({three, doubled, pose_halved(in)});
+  return pose_joined({pose_unit(in, weights, branch("one"), 1), three, doubled,
+                      pose_unit(pose_average(in), weights, branch("pool"), 1)});
 }
 
 }  // namespace
@@ -100,15 +102,16 @@ Maps transposed_convolution(const Maps& in, const Weights& weights, const std::s
 }
 
 Maps heat_maps(const Maps& image, const Weights& weights) {
-  Maps maps = halved(unit(image, weights, "backbone.conv1", 7, 2));
-  maps = unit(unit(maps, weights, "backbone.conv2_reduce", 1), weights, "backbone.conv2", 3);
-  maps = halved(maps);
+  Maps maps = pose_halved(pose_unit(image, weights, "backbone.conv1", 7, 2));
+  maps =
+      pose_unit(pose_unit(maps, weights, "backbone.conv2_reduce", 1), weights, "backbone.conv2", 3);
+  maps = pose_halved(maps);
   for (const std::string block : {"3a", "3b", "3c", "4a", "4b"}) {
-    maps = inception(maps, weights, "backbone.inception" + block, block == "3c" ? 2 : 1);
+    maps = pose_inception(maps, weights, "backbone.inception" + block, block == "3c" ? 2 : 1);
   }
   for (const std::string name : {"deconvolution1", "deconvolution2"}) {
     maps = transposed_convolution(maps, weights, name + ".conv", 4, 2, 1);
-    maps = rectified(batch_norm(maps, weights, name + ".bn", kEpsilon));
+    maps = rectified(batch_norm(maps, weights, name + ".bn", kPoseEpsilon));
   }
   return convolution(maps, weights, "heat_maps", 1, 1, 0);
 }
