@@ -9,6 +9,7 @@ namespace {
 
 // A batch is one tensor. A single clip may be as long as it likes.
 void demand_clips_of_one_length(const BatchOptions& options, const BatchPlanner& planner) {
+  if (options.sampler == Sampler::kFrames) return;
   const bool lengths_differ = options.frame_choice == FrameChoice::kAll ||
                               options.short_tracklet == ShortTracklet::kShorterClip;
   if (!lengths_differ || planner.clips_per_batch() == 1) return;
@@ -22,6 +23,8 @@ std::unique_ptr<BatchPlanner> create_sampler(Identities identities, const ClipDr
   switch (drawer.options().sampler) {
     case Sampler::kTracklets:
       return create_tracklet_sampler(std::move(identities), drawer);
+    case Sampler::kFrames:
+      return create_frame_sampler(std::move(identities), drawer);
     case Sampler::kPairs:
       return create_pair_sampler(std::move(identities), drawer);
     case Sampler::kTriplets:
@@ -39,7 +42,8 @@ std::unique_ptr<BatchPlanner> create_batch_planner(const TrackletStore& store,
                                                    const ClipFormat& format,
                                                    const BatchOptions& options) {
   const bool leave_out = options.short_tracklet == ShortTracklet::kLeaveOut &&
-                         options.frame_choice != FrameChoice::kAll;
+                         options.frame_choice != FrameChoice::kAll &&
+                         options.sampler != Sampler::kFrames;
   const int shortest = leave_out ? options.frames : 1;
   std::vector<TrainingIdentity> identities = training_identities(store, roles, shortest);
   if (identities.empty()) {

@@ -26,13 +26,15 @@ struct ClipRequest {
 enum class Sampler {
   kIdentities,  // P identities x K clips, identity-balanced
   kTracklets,   // `size` tracklets, uniformly
+  kFrames,      // `size` clips of one frame, uniformly over all frames
   kPairs,       // `size` pairs, negative and positive in turn, two clips each
   kTriplets,    // `size` triplets (anchor, positive, negative), three clips each
 };
 
 struct BatchOptions {
   uint64_t seed = 1;
-  int identities = 8, clips = 2, frames = 16;  // P and K of kIdentities; T of every sampler
+  int identities = 8, clips = 2,
+      frames = 16;  // P and K of kIdentities; T of every other sampler but kFrames
   bool random_crop = true, random_flip = true;
   Sampler sampler = Sampler::kIdentities;
   int size = 1;  // of the other samplers

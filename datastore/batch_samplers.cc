@@ -41,6 +41,22 @@ ClipRequest ClipDrawer::draw(int32_t tracklet, int32_t label, int64_t step, uint
   clip.frames = choose_frames(options_.frame_choice, options_.short_tracklet,
                               store_->tracklets()[static_cast<size_t>(tracklet)].length,
                               options_.frames, stream);
+  return finished(std::move(clip), step, index, stream);
+}
+
+ClipRequest ClipDrawer::draw_frame(int32_t tracklet, int32_t frame, int32_t label, int64_t step,
+                                   uint64_t index) const {
+  KeyedRandom fresh = stream(step, index);
+  ClipRequest clip;
+  clip.tracklet = tracklet;
+  clip.label = label;
+  clip.frames = {frame};
+  return finished(std::move(clip), step, index, fresh);
+}
+
+// Window, mirror, boxes and key.
+ClipRequest ClipDrawer::finished(ClipRequest clip, int64_t step, uint64_t index,
+                                 KeyedRandom& stream) const {
   // The released code of the field draws offsets 1 .. slack; without chance the window is central.
   const int slack_y = format_.resize_height - format_.crop_height;
   const int slack_x = format_.resize_width - format_.crop_width;
@@ -53,8 +69,8 @@ ClipRequest ClipDrawer::draw(int32_t tracklet, int32_t label, int64_t step, uint
   clip.transform.crop_x = offset(slack_x);
   clip.transform.flip = stream.chance(0.5) && options_.random_flip;
   const FrameGeometry& geometry = store_->manifest().geometry;
-  clip.transform.boxes =
-      occlusion_boxes(options_.occlusion, tracklet, clip.frames, geometry.height, geometry.width);
+  clip.transform.boxes = occlusion_boxes(options_.occlusion, clip.tracklet, clip.frames,
+                                         geometry.height, geometry.width);
   clip.key = combined_key({options_.seed, kNetwork, static_cast<uint64_t>(step), index});
   return clip;
 }

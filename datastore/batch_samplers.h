@@ -21,6 +21,7 @@ enum DrawPurpose : uint64_t {
   kPairChoice = 5,
   kTripletChoice = 6,
   kTrackletOrder = 7,
+  kFrameOrder = 8,
 };
 
 // Rows of one identity's training tracklets, by camera in ascending order; no camera without any.
@@ -46,8 +47,14 @@ class ClipDrawer {
                    common::KeyedRandom& stream) const;
   // The same from a fresh stream.
   ClipRequest draw(int32_t tracklet, int32_t label, int64_t step, uint64_t index) const;
+  // Of that one frame, from a fresh stream.
+  ClipRequest draw_frame(int32_t tracklet, int32_t frame, int32_t label, int64_t step,
+                         uint64_t index) const;
 
  private:
+  ClipRequest finished(ClipRequest clip, int64_t step, uint64_t index,
+                       common::KeyedRandom& stream) const;
+
   const TrackletStore* store_;
   ClipFormat format_;
   BatchOptions options_;
@@ -81,6 +88,7 @@ int32_t random_tracklet(const std::vector<int32_t>& rows, common::KeyedRandom& r
 using Identities = std::vector<TrainingIdentity>;
 std::unique_ptr<BatchPlanner> create_identity_sampler(Identities identities, const ClipDrawer&);
 std::unique_ptr<BatchPlanner> create_tracklet_sampler(Identities identities, const ClipDrawer&);
+std::unique_ptr<BatchPlanner> create_frame_sampler(Identities identities, const ClipDrawer&);
 std::unique_ptr<BatchPlanner> create_pair_sampler(Identities identities, const ClipDrawer&);
 std::unique_ptr<BatchPlanner> create_triplet_sampler(Identities identities, const ClipDrawer&);
 

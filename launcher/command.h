@@ -26,6 +26,7 @@ int run_doctor(const std::vector<std::string>& arguments);
 // In muster-compute, because they need torch.
 int run_train(const std::vector<std::string>& arguments);
 int run_extract(const std::vector<std::string>& arguments);
+int run_annotate(const std::vector<std::string>& arguments);
 int run_score(const std::vector<std::string>& arguments);
 int run_models(const std::vector<std::string>& arguments);
 int run_exchange(const std::vector<std::string>& arguments);

@@ -6,6 +6,7 @@ int main(int count, char** values) {
   const std::vector<Command> commands = {
       {"train", "train a network; alone, under mpirun or srun", &run_train},
       {"extract", "signatures of a store's tracklets", &run_extract},
+      {"annotate", "body joints of a store's frames, found by a pose network", &run_annotate},
       {"score", "CMC and mAP from signatures", &run_score},
       {"models", "the networks: list, describe, forward", &run_models},
       {"exchange", "time messages between ranks, for muster doctor", &run_exchange},

@@ -14,6 +14,8 @@ int main(int count, char** values) {
        [](const auto& arguments) { return become_compute_program("train", arguments); }},
       {"extract", "signatures of a store's tracklets",
        [](const auto& arguments) { return become_compute_program("extract", arguments); }},
+      {"annotate", "body joints of a store's frames, found by a pose network",
+       [](const auto& arguments) { return become_compute_program("annotate", arguments); }},
       {"score", "CMC and mAP from signatures",
        [](const auto& arguments) { return become_compute_program("score", arguments); }},
       {"models", "the networks: list, describe, forward",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/losses/attentive_triplet_loss.h"
+#include "models/losses/heat_map_loss.h"
 #include "models/losses/identity_loss.h"
 #include "models/losses/loss_term.h"
 #include "models/losses/pair_loss.h"

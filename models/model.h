@@ -44,11 +44,20 @@ struct ForwardContext {
 // What a model says of clips: tensors by name, first axis clips.
 using Signature = std::map<std::string, at::Tensor>;
 
+// What HeatMapLoss compares heat-maps with; made by networks that learn joints.
+struct JointTargets {
+  at::Tensor joints;        // [clips, frames, 14, 3] x, y in pixels of the heat-maps, confidence
+  double deviation = 0;     // of the Gaussian around a joint, pixels of the heat-maps
+  double input_pixels = 1;  // of the input's side for one of the heat-maps'
+};
+
 struct ModelOutput {
   Signature signature;
   // Class scores by the name of their head, [clips, ..., identities]: what lies between counts as
   // clips of the same label. "identity" is the network's own; empty without a classifier.
   std::map<std::string, at::Tensor> logits;
+  // Of a network that learns joints, where its input has them.
+  JointTargets targets;
 };
 
 enum class InputColour { kYuv, kRgb, kBgr };
@@ -67,6 +76,8 @@ struct InputFormat {
   // Quirks of a published preprocessing.
   bool divide_by_root_of_deviation = false, vertical_flow_first = false;
   bool joints = false;
+  // Joints are what it learns: wanted in training alone.
+  bool learns_joints = false;
 };
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;

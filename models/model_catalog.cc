@@ -64,6 +64,12 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kTamSrm, &create_tam_srm, tam_srm_rows()},
       {"stal", "Song et al. 2018, spatial-temporal attention-aware learning", proto::Model::kStal,
        &create_stal, stal_rows()},
+      {"pose_network",
+       "body joints for STAL's parts; an auxiliary network without a distance",
+       proto::Model::kPoseNetwork,
+       &create_pose_network,
+       {},
+       /*has_distance=*/false},
   };
   return catalog;
 }
@@ -75,6 +81,13 @@ const ModelEntry& model_entry(const proto::Model& options) {
     known += (known.empty() ? "" : ", ") + entry.name;
   }
   throw common::InputError("model", "names no network", "choose one of: " + known);
+}
+
+void require_distance(const proto::Model& options) {
+  const ModelEntry& entry = model_entry(options);
+  if (entry.has_distance) return;
+  throw common::InputError("network " + entry.name, "tells nobody apart: it has no distance",
+                           "muster annotate writes down the joints that it finds");
 }
 
 }  // namespace muster::models

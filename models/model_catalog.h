@@ -25,12 +25,17 @@ struct ModelEntry {
   // `identities` classes; 0 builds no classifier. Weights are a function of `seed` and their names.
   std::unique_ptr<Model> (*create)(const proto::Model& options, int64_t identities, uint64_t seed);
   std::vector<AblationRow> rows;
+  bool has_distance = true;  // without: an auxiliary network, never extracted or scored
 };
 
 const std::vector<ModelEntry>& model_catalog();
 
 // The entry `options` choose. Throws InputError naming the known networks if none is chosen.
 const ModelEntry& model_entry(const proto::Model& options);
+
+// Throws InputError naming the network if it is an auxiliary one, whose signatures no distance
+// compares.
+void require_distance(const proto::Model& options);
 
 std::unique_ptr<Model> create_stsrn(const proto::Model& options, int64_t identities, uint64_t seed);
 std::unique_ptr<Model> create_cnn_rnn(const proto::Model& options, int64_t identities,
@@ -44,5 +49,7 @@ std::unique_ptr<Model> create_tam_srm(const proto::Model& options, int64_t ident
 std::vector<AblationRow> tam_srm_rows();
 std::unique_ptr<Model> create_stal(const proto::Model& options, int64_t identities, uint64_t seed);
 std::vector<AblationRow> stal_rows();
+std::unique_ptr<Model> create_pose_network(const proto::Model& options, int64_t identities,
+                                           uint64_t seed);
 
 }  // namespace muster::models

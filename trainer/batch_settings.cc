@@ -24,6 +24,8 @@ datastore::Sampler sampler_of(const proto::Batch& batch) {
       return datastore::Sampler::kPairs;
     case proto::TRIPLETS:
       return datastore::Sampler::kTriplets;
+    case proto::FRAMES:
+      return datastore::Sampler::kFrames;
     case proto::IDENTITIES:
       break;
   }
@@ -75,6 +77,12 @@ void demand_fields_of_the_sampler(const proto::Batch& batch) {
   } else {
     if (batch.has_identities()) refuse("identities", "set size instead; " + unset);
     if (batch.has_clips()) refuse("clips", "set size instead; " + unset);
+  }
+  if (batch.sampler() == proto::FRAMES) {
+    const std::string instead = "its clips are single frames; " + unset;
+    if (batch.has_frames()) refuse("frames", instead);
+    if (batch.has_frame_choice()) refuse("frame_choice", instead);
+    if (batch.has_short_tracklet()) refuse("short_tracklet", instead);
   }
   if (batch.frame_choice() != proto::ALL) return;
   for (const auto& [field, set] : {std::pair<const char*, bool>("frames", batch.has_frames()),

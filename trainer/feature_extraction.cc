@@ -232,6 +232,7 @@ std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
 }
 
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress) {
+  models::require_distance(request.run.experiment.model());
   const Extractor extractor(request);
   FeatureTable table = extractor.empty_table();
   progress.begin("extracting " + request.store_name, "tracklets", table.rows);

@@ -19,7 +19,7 @@ ClipFormat format_of_network(const models::InputFormat& network) {
   format.flow = network.flow;
   format.divide_by_root_of_deviation = network.divide_by_root_of_deviation;
   format.vertical_flow_first = network.vertical_flow_first;
-  format.joints = network.joints;
+  format.joints = network.joints || network.learns_joints;
   switch (network.colour) {
     case models::InputColour::kYuv:
       format.colour = datastore::ColourSpace::kYuv;

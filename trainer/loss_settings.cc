@@ -83,13 +83,15 @@ void require_loss(const proto::Loss& settings) {
   demand(settings.verification().weight(), "verification.weight");
   demand(settings.verification().margin(), "verification.margin");
   demand(settings.pair().weight(), "pair.weight");
+  demand(settings.heat_map().weight(), "heat_map.weight");
   const proto::AttentiveTripletLoss& attentive = settings.attentive_triplet();
   demand(attentive.weight(), "attentive_triplet.weight");
   demand(attentive.global_margin(), "attentive_triplet.global_margin");
   demand(attentive.part_margin(), "attentive_triplet.part_margin");
   demand(attentive.part_weight(), "attentive_triplet.part_weight");
   if (settings.has_identity() || settings.has_video_triplet() || settings.has_part_triplet() ||
-      settings.has_verification() || settings.has_pair() || settings.has_attentive_triplet()) {
+      settings.has_verification() || settings.has_pair() || settings.has_attentive_triplet() ||
+      settings.has_heat_map()) {
     return;
   }
   throw InputError("training.loss", "names no loss",
@@ -125,6 +127,10 @@ void require_network(const proto::Loss& settings, const models::ModelOutput& out
   }
   if (settings.has_attentive_triplet()) {
     require_branches(settings.attentive_triplet(), signature);
+  }
+  if (settings.has_heat_map()) {
+    demand_tensor("heat_map", signature, "heat_maps", 5);
+    MUSTER_REQUIRE(output.targets.joints.defined(), ==, true);
   }
 }
 

@@ -100,6 +100,12 @@ void add_attentive_triplet(const proto::AttentiveTripletLoss& settings, GlobalSi
   }
 }
 
+void add_heat_map(const proto::HeatMapLoss& settings, const models::ModelOutput& output,
+                  Terms& terms) {
+  terms.push_back({"heat_map", settings.weight(),
+                   models::heat_map_loss(output.signature.at("heat_maps"), output.targets)});
+}
+
 // A pair's chance is that of its anchor, apart from the anchor's own and of its other pair.
 std::vector<uint64_t> pair_keys(const models::ForwardContext& context, const at::Tensor& anchors) {
   std::vector<uint64_t> keys;
@@ -148,6 +154,7 @@ Terms local_terms(const proto::Loss& settings, const models::ModelOutput& output
   if (settings.has_attentive_triplet()) {
     add_attentive_triplet(settings.attentive_triplet(), batch, terms);
   }
+  if (settings.has_heat_map()) add_heat_map(settings.heat_map(), output, terms);
   if (settings.has_pair()) add_pair(settings.pair(), judge, batch, terms);
   return terms;
 }

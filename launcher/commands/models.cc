@@ -49,6 +49,7 @@ json listed_models() {
     list.push_back({{"name", entry.name},
                     {"summary", entry.summary},
                     {"parameters", parameter_count(entry, plain)},
+                    {"distance", entry.has_distance},
                     {"rows", rows}});
   }
   return list;
@@ -175,6 +176,7 @@ void print_for_people(const Description& description, const json& facts) {
   std::printf("%-44s %-24s %14s %18s\n", "total", "",
               with_commas(facts["parameters"].get<int64_t>()).c_str(),
               with_commas(facts["multiply_adds"].get<int64_t>()).c_str());
+  if (!facts.value("distance", true)) std::printf("no distance: an auxiliary network\n");
   for (const auto& [name, shape] : description.outputs) {
     std::printf("output %s %s\n", name.c_str(), shape_text(shape).c_str());
   }
@@ -205,7 +207,10 @@ int describe(const CommandLine& line) {
                 {"multiply_adds", multiply_adds},
                 {"layers", layers},
                 {"outputs", description.outputs}};
-  if (chosen.model != nullptr) facts["frames"] = frames;
+  if (chosen.model != nullptr) {
+    facts["frames"] = frames;
+    facts["distance"] = chosen.model->has_distance;
+  }
   if (line.has("json")) {
     std::cout << json_line(facts);
   } else {

@@ -16,6 +16,7 @@
 #include "launcher/nearest_name.h"
 #include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
+#include "models/model_catalog.h"
 #include "schedulers/results_store.h"
 #include "trainer/feature_extraction.h"
 #include "trainer/metric_training.h"
@@ -254,7 +255,10 @@ int run_score(const std::vector<std::string>& arguments) {
   }
   const trainer::FeatureTable& gallery = other_gallery ? *other_gallery : queries;
   Run run;
-  if (line.has("run")) run = trainer::read_finished_run(line.text("run"));
+  if (line.has("run")) {
+    run = trainer::read_finished_run(line.text("run"));
+    models::require_distance(run->experiment.model());
+  }
   const NamedRules named = rules_of(line, queries);
   const proto::Metric metric = metric_of(line, run, queries);
   const std::unique_ptr<models::Model> model = model_for(metric, run);

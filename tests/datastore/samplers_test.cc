@@ -14,7 +14,7 @@ using common::failure_text;
 using common::InputError;
 
 constexpr Sampler kSamplers[] = {Sampler::kIdentities, Sampler::kTracklets, Sampler::kPairs,
-                                 Sampler::kTriplets};
+                                 Sampler::kTriplets, Sampler::kFrames};
 
 // Identities 1 to 4 under cameras 1 to 3, with identity + 3 frames (4 to 7); 5 under camera 2 only,
 // 9 frames; identity 1 twice under camera 1. 14 tracklets.
@@ -62,8 +62,8 @@ TEST_F(SamplersTest, LabelsAreIdentitiesInAscendingOrder) {
 }
 
 TEST_F(SamplersTest, ABatchHasTheStatedNumberOfClips) {
-  const int64_t expected[] = {6, 4, 8, 12};
-  for (size_t i = 0; i < 4; ++i) {
+  const int64_t expected[] = {6, 4, 8, 12, 4};
+  for (size_t i = 0; i < 5; ++i) {
     const auto plan = planner(options(kSamplers[i]));
     EXPECT_EQ(plan->clips_per_batch(), expected[i]);
     for (int64_t step = 1; step <= 20; ++step) {
@@ -122,6 +122,36 @@ TEST_F(SamplersTest, EveryClipOfEveryStepHasItsOwnKey) {
     }
     EXPECT_EQ(static_cast<int64_t>(keys.size()), 200 * plan->clips_per_batch());
   }
+}
+
+TEST_F(SamplersTest, EveryFrameComesOnceAnEpochAsAClipOfItsOwn) {
+  const int frames = 3 * (4 + 5 + 6 + 7) + 9 + 4;  // 79: 15 batches of five, four sit out
+  BatchOptions batch = options(Sampler::kFrames, 5);
+  batch.frame_choice = FrameChoice::kAll;  // not looked at
+  const auto plan = planner(batch);
+  std::set<std::pair<int32_t, int32_t>> ever;
+  for (int64_t epoch = 0; epoch < 40; ++epoch) {
+    std::set<std::pair<int32_t, int32_t>> seen;
+    for (int64_t step = 15 * epoch + 1; step <= 15 * epoch + 15; ++step) {
+      for (const ClipRequest& clip : plan->batch(step)) {
+        ASSERT_EQ(clip.frames.size(), 1u);
+        ASSERT_GE(clip.frames[0], 0);
+        ASSERT_LT(clip.frames[0], tracklet(clip).length);
+        seen.insert({clip.tracklet, clip.frames[0]});
+      }
+    }
+    EXPECT_EQ(seen.size(), 75u) << epoch;
+    ever.insert(seen.begin(), seen.end());
+  }
+  EXPECT_EQ(ever.size(), static_cast<size_t>(frames));
+}
+
+TEST_F(SamplersTest, MoreFramesThanThereAreAreRefused) {
+  EXPECT_EQ(planner(options(Sampler::kFrames, 79))->batch(1).size(), 79u);
+  const std::string text =
+      failure_text<InputError>([&] { planner(options(Sampler::kFrames, 80)); });
+  EXPECT_TRUE(contains(text, "training.batch.size")) << text;
+  EXPECT_TRUE(contains(text, "trains 79")) << text;
 }
 
 TEST_F(SamplersTest, EveryTrackletComesOnceAnEpoch) {

@@ -5,7 +5,8 @@ import unittest
 
 from support import SOURCE, SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
 
-COMMANDS = ["synth", "ingest", "store", "train", "extract", "score", "report", "monitor", "doctor"]
+COMMANDS = ["synth", "ingest", "store", "train", "extract", "annotate", "score",
+            "report", "monitor", "doctor"]
 
 
 class CommandLineTest(TemporaryDirectoryTest):

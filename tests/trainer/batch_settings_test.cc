@@ -65,6 +65,23 @@ TEST(BatchSettingsTest, FieldsOfAnotherSamplerAreRefused) {
   EXPECT_TRUE(contains(refusal(experiment), "training.batch.identities")) << refusal(experiment);
 }
 
+TEST(BatchSettingsTest, SingleFramesHaveNoLengthAndNoChoiceInATracklet) {
+  proto::Experiment experiment;
+  proto::Batch& batch = *experiment.mutable_training()->mutable_batch();
+  batch.set_sampler(proto::FRAMES);
+  batch.set_size(5);
+  EXPECT_EQ(batch_options(experiment).sampler, datastore::Sampler::kFrames);
+  EXPECT_EQ(batch_options(experiment).size, 5);
+  batch.set_frames(1);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.frames: has no meaning with sampler"));
+  batch.clear_frames();
+  batch.set_frame_choice(proto::RANDOM);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.frame_choice: has no meaning"));
+  batch.clear_frame_choice();
+  batch.set_short_tracklet(proto::LEAVE_OUT);
+  EXPECT_TRUE(contains(refusal(experiment), "training.batch.short_tracklet: has no meaning"));
+}
+
 TEST(BatchSettingsTest, EveryFrameChoiceAndShortTrackletArrivesAsItself) {
   std::set<datastore::FrameChoice> choices;
   for (int value = proto::FrameChoice_MIN; value <= proto::FrameChoice_MAX; ++value) {

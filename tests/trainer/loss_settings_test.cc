@@ -45,8 +45,8 @@ models::ModelOutput output_with(const std::map<std::string, std::vector<int64_t>
 }
 
 TEST(LossSettingsTest, EveryTermAloneIsALoss) {
-  for (const char* term :
-       {"identity", "video_triplet", "part_triplet", "verification", "pair", "attentive_triplet"}) {
+  for (const char* term : {"identity", "video_triplet", "part_triplet", "verification", "pair",
+                           "attentive_triplet", "heat_map"}) {
     EXPECT_NO_THROW(require_loss(only(term))) << term;
   }
 }
@@ -67,7 +67,7 @@ TEST(LossSettingsTest, EveryNumberHasARange) {
       ++numbers;
     }
   }
-  EXPECT_EQ(numbers, 13);
+  EXPECT_EQ(numbers, 14);
 }
 
 TEST(LossSettingsTest, VerificationWantsPairs) {
@@ -118,6 +118,16 @@ TEST(LossSettingsTest, OnlySomeNetworksJudgePairs) {
   const models::ModelOutput output = output_with({{"features", {0, 4}}});
   EXPECT_NO_THROW(require_network(only("pair"), output, true));
   EXPECT_TRUE(contains(network_refusal(only("pair"), output), "does not judge pairs"));
+}
+
+TEST(LossSettingsTest, HeatMapsWantANetworkThatMakesThem) {
+  models::ModelOutput output = output_with({{"heat_maps", {0, 1, 14, 8, 8}}});
+  output.targets.joints = at::zeros({0, 1, 14, 3});
+  EXPECT_NO_THROW(require_network(only("heat_map"), output, false));
+  const std::string text = network_refusal(only("heat_map"), output_with({{"features", {0, 4}}}));
+  EXPECT_TRUE(contains(text, "training.loss.heat_map")) << text;
+  EXPECT_TRUE(contains(text, "'heat_maps'")) << text;
+  EXPECT_TRUE(contains(network_refusal(only("video_triplet"), output), "holds heat_maps"));
 }
 
 TEST(LossSettingsTest, AttentiveTripletsTakeTheBranchesThatAreThere) {
