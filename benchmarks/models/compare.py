@@ -201,6 +201,7 @@ def measured(case, command, sides):
     """A row: both sides in turn, beginning with the one and with the other."""
     counts = []
     for side in sides:
+        side.seconds("backward", 1)  # the most memory, which the allocator then has
         side.seconds(command, 1)
         counts.append(max(1, round(OPTIONS.seconds / side.seconds(command, 1))))
     rates = ([], [])

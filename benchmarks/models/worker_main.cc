@@ -15,6 +15,7 @@
 
 #include "benchmarks/models/timed_case.h"
 #include "common/error.h"
+#include "common/process_memory.h"
 #include "models/model_catalog.h"
 #include "models/safetensors.h"
 #include "models/weight_loading.h"
@@ -107,8 +108,10 @@ class Worker {
     words >> command >> argument;
     if (command == "outputs" || command == "gradients") {
       models::NamedTensors tensors;
-      if (command == "gradients") tensors = gradients();
-      else for (const auto& [name, value] : evaluate()) tensors.emplace_back(name, value.contiguous());
+      if (command == "gradients")
+        tensors = gradients();
+      else
+        for (const auto& [name, value] : evaluate()) tensors.emplace_back(name, value.contiguous());
       models::write_safetensors(argument, tensors, {});
       return "done";
     }
@@ -140,11 +143,11 @@ int run(const std::vector<std::string>& arguments) {
                              "is not NAME SETTINGS IDENTITIES THREADS WEIGHTS INPUTS",
                              "start benchmarks/models/compare.py, which starts this program");
   }
+  common::keep_freed_memory();  // as the programs do
   at::set_num_threads(std::stoi(arguments[3]));
   const TensorsByName weights = models::read_safetensors(arguments[4]).tensors;
   TensorsByName inputs = models::read_safetensors(arguments[5]).tensors;
-  TimedCase timed =
-      case_of(arguments[0], arguments[1], std::stoi(arguments[2]), weights, inputs);
+  TimedCase timed = case_of(arguments[0], arguments[1], std::stoi(arguments[2]), weights, inputs);
   models::load_weights(timed.weights, weights, models::Loading::kStrict, arguments[4]);
   // Blocks lie between layers, networks behind the loader.
   if (arguments[0] != "network") {

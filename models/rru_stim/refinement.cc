@@ -34,7 +34,9 @@ Refinement::Refinement(const RefinementSize& size, proto::RruStim::Refinement ga
 // [frames, clips, places, channels] times `weight` [transition, channels]: as a convolution of maps
 // whose channels lie last, which over many frames is quicker than a product of matrices.
 at::Tensor Refinement::projected(const at::Tensor& maps, const at::Tensor& weight) const {
-  const at::Tensor images = maps.view({-1, size_.height, size_.width, size_.channels});
+  if (maps.size(1) == 0) return at::linear(maps, weight);
+  const at::Tensor images =
+      maps.view({maps.size(0) * maps.size(1), size_.height, size_.width, size_.channels});
   const at::Tensor kernel = weight.reshape({size_.transition, size_.channels, 1, 1});
   return at::conv2d(images.permute({0, 3, 1, 2}), kernel)
       .permute({0, 2, 3, 1})

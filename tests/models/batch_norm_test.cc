@@ -115,8 +115,8 @@ TEST(BatchNormTest, GradientWithPeersEqualsFiniteDifferences) {
 TEST(BatchNormTest, OneValuePerChannelLeavesTheRunningVariance) {
   OneRankStatistics alone;
   BelievedPeers peers;
-  for (StatisticsExchange* exchange : {static_cast<StatisticsExchange*>(&alone),
-                                       static_cast<StatisticsExchange*>(&peers)}) {
+  for (StatisticsExchange* exchange :
+       {static_cast<StatisticsExchange*>(&alone), static_cast<StatisticsExchange*>(&peers)}) {
     BatchNorm module(2, kEpsilon);
     module.to(at::kDouble);
     auto buffers = module.named_buffers();

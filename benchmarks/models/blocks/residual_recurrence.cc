@@ -21,10 +21,9 @@ TimedCase residual_recurrence_case(const TensorsByName& weights, const TensorsBy
   }
   result.forward = [=](const TensorsByName& given, const models::ForwardContext& context) {
     const at::Tensor& frames = given.at("frames");
-    const at::Tensor drive =
-        (at::linear(frames, input_to_hidden->weight, input_to_hidden->bias) +
-         hidden_to_hidden->bias + frames) /
-        2;
+    const at::Tensor drive = (at::linear(frames, input_to_hidden->weight, input_to_hidden->bias) +
+                              hidden_to_hidden->bias + frames) /
+                             2;
     const at::Tensor masks = models::recurrent_masks(drive, kDropout, context);
     return TensorsByName{
         {"outputs", models::tanh_recurrence(drive, hidden_to_hidden->weight, 0.5, masks)}};

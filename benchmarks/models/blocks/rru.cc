@@ -5,8 +5,8 @@
 
 namespace muster::benchmarks {
 
-// "maps" [clips, frames, channels, height, width], as the backbone leaves them -> "refined" [frames,
-// clips, places, channels], as STIM takes them.
+// "maps" [clips, frames, channels, height, width], as the backbone leaves them -> "refined"
+// [frames, clips, places, channels], as STIM takes them.
 TimedCase rru_case(const TensorsByName& weights, const TensorsByName& inputs) {
   const at::Tensor& example = inputs.at("maps");
   const models::RefinementSize size{example.size(2), weights.at("transition").size(0),
