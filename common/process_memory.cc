@@ -2,13 +2,11 @@
 
 #include <malloc.h>
 
-#include <climits>
-
 namespace muster::common {
 
 void keep_freed_memory() {
   ::mallopt(M_MMAP_MAX, 0);
-  ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  ::mallopt(M_TRIM_THRESHOLD, -1);  // never
 }
 
 }  // namespace muster::common
