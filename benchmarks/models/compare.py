@@ -197,13 +197,20 @@ def expect_equal(case, what, found, expected):
             sys.exit(f"compare.py: {case.name}: {what} {name} differ by {difference:.2g}")
 
 
+def count_of_a_turn(side, command):
+    count = 1
+    while (seconds := side.seconds(command, count)) < OPTIONS.seconds / 4:
+        count *= 4
+    return max(1, round(count * OPTIONS.seconds / seconds))
+
+
 def measured(case, command, sides):
     """A row: both sides in turn, beginning with the one and with the other."""
     counts = []
     for side in sides:
         side.seconds("backward", 1)  # the most memory, which the allocator then has
         side.seconds(command, 1)
-        counts.append(max(1, round(OPTIONS.seconds / side.seconds(command, 1))))
+        counts.append(count_of_a_turn(side, command))
     rates = ([], [])
     clips = next(iter(sides[0].inputs.values())).shape[0]
     for turn in range(OPTIONS.rounds):
