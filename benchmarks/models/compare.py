@@ -256,6 +256,8 @@ def print_table(rows):
 
 
 def main():
+    if not os.access(OPTIONS.worker, os.X_OK):
+        sys.exit(f"compare.py: {OPTIONS.worker}: no such program; build the target muster-model-worker")
     torch.set_num_threads(OPTIONS.threads)
     modules = sorted(entry.name for entry in pkgutil.iter_modules(peers.__path__))
     cases = [case for name in modules
