@@ -1,8 +1,10 @@
 // muster-compute: the commands that need torch. Started by muster, or directly under mpirun.
+#include "common/process_memory.h"
 #include "launcher/command.h"
 
 int main(int count, char** values) {
   using namespace muster::launcher;
+  muster::common::keep_freed_memory();
   const std::vector<Command> commands = {
       {"train", "train a network; alone, under mpirun or srun", &run_train},
       {"extract", "signatures of a store's tracklets", &run_extract},

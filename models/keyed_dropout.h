@@ -18,4 +18,8 @@ namespace muster::models {
 at::Tensor keyed_dropout(const at::Tensor& values, double probability,
                          const std::vector<uint64_t>& clip_keys, uint64_t layer);
 
+// The factors of one clip: `count` values, 0 or 1 / (1 - probability).
+void fill_dropout_mask(float* mask, int64_t count, double probability, uint64_t clip_key,
+                       uint64_t layer);
+
 }  // namespace muster::models

@@ -21,7 +21,7 @@ struct GrowingBlock : torch::nn::Module {
         activation(activation_inside) {}
   at::Tensor forward(const at::Tensor& maps) {
     const at::Tensor inner = main1(maps);
-    return main2(activation ? at::tanh(inner) : inner) + shortcut(maps);
+    return main2(activation ? at::tanh(inner) : inner).add_(shortcut(maps));
   }
 };
 
@@ -34,7 +34,7 @@ struct PlainBlock : torch::nn::Module {
     if (in != out) shortcut = register_module("shortcut", convolution(square(in, out, 1), true));
   }
   at::Tensor forward(const at::Tensor& maps) {
-    return main2(at::relu(main1(maps))) + (shortcut ? shortcut(maps) : maps);
+    return main2(main1(maps).relu_()).add_(shortcut ? shortcut(maps) : maps);
   }
 };
 
@@ -103,7 +103,7 @@ at::Tensor FrameNetwork::frame_features(const at::Tensor& images, const ForwardC
   for (const Stage& stage : stages_) {
     maps = stage.filter(maps);
     // Tanh rises, so that it may as well follow the pool, on a quarter of the values.
-    maps = at::tanh(stage.pooled ? at::max_pool2d(maps, {2, 2}) : maps);
+    maps = (stage.pooled ? at::max_pool2d(maps, {2, 2}) : maps).tanh_();
   }
   maps = maps.view({clips, frames, channels_ * height_ * width_});
   if (context.training)

@@ -71,6 +71,13 @@ BatchNorm::BatchNorm(int64_t channels, double epsilon)
 at::Tensor BatchNorm::forward(const at::Tensor& values, const ForwardContext& context) {
   MUSTER_REQUIRE(values.size(1), ==, weight_.size(0));
   const bool alone = context.statistics == nullptr || context.statistics->alone();
+  const int64_t per_channel = values.numel() / std::max<int64_t>(1, values.size(1));
+  if (context.training && alone && per_channel == 1) {
+    // No spread to estimate: torch's kernel would leave running variances that are not numbers.
+    const at::NoGradGuard constants;
+    running_mean_.mul_(1 - kMomentum).add_(values.reshape({values.size(1)}), kMomentum);
+    return at::batch_norm(values, weight_, bias_, {}, {}, true, kMomentum, epsilon_, true);
+  }
   if (!context.training || (alone && values.size(0) > 0)) {
     return at::batch_norm(values, weight_, bias_, running_mean_, running_variance_,
                           context.training, kMomentum, epsilon_, /*cudnn_enabled=*/true);
@@ -91,11 +98,13 @@ at::Tensor BatchNorm::forward(const at::Tensor& values, const ForwardContext& co
     const at::Tensor sums =
         context.statistics->sum(at::cat({own_mean * own, at::full({1}, own, values.options())}));
     count = sums[-1].item<double>();
-    MUSTER_REQUIRE(count, >, 1);
+    MUSTER_REQUIRE(count, >, 0);
     mean = sums.narrow(0, 0, values.size(1)) / count;
     variance = context.statistics->sum((own_variance + (own_mean - mean).square()) * own) / count;
     running_mean_.mul_(1 - kMomentum).add_(mean, kMomentum);
-    running_variance_.mul_(1 - kMomentum).add_(variance, kMomentum * count / (count - 1));
+    if (count > 1) {
+      running_variance_.mul_(1 - kMomentum).add_(variance, kMomentum * count / (count - 1));
+    }
   }
   return SharedNormalisation::apply(values, weight_, bias_, mean, variance, epsilon_, count,
                                     reinterpret_cast<int64_t>(context.statistics));

@@ -11,6 +11,8 @@ namespace muster::models {
 // Parameters weight, bias and buffers running_mean, running_var by torchvision's names.
 //   training: y = (x - m) / sqrt(v + epsilon) * weight + bias, m and v over rows and places of all
 //             ranks (v biased); running = 0.9 running + 0.1 (m, unbiased v)
+//             Of a single value per channel (torch refuses it) there is no unbiased v: y = bias,
+//             and running_var stays as it is.
 //   otherwise the running statistics stand for m and v.
 class BatchNorm : public torch::nn::Module {
  public:

@@ -71,13 +71,18 @@ at::Tensor recurrent_masks(const at::Tensor& drive, double probability,
                            const ForwardContext& context) {
   const int64_t steps = drive.size(1) - 1;
   if (!context.training || probability == 0 || steps == 0) return {};
-  const at::Tensor ones = at::ones({drive.size(0), drive.size(2)});
-  std::vector<at::Tensor> masks;
-  for (int64_t t = 0; t < steps; ++t) {
-    masks.push_back(keyed_dropout(ones, probability, context.clip_keys,
-                                  kStepDropoutLayer + static_cast<uint64_t>(t)));
+  // keyed_dropout(ones) of every step, drawn into one tensor.
+  const int64_t clips = drive.size(0), features = drive.size(2);
+  MUSTER_REQUIRE(clips, ==, static_cast<int64_t>(context.clip_keys.size()));
+  const at::Tensor masks = at::empty({clips, steps, features}, at::TensorOptions(at::kFloat));
+  auto* target = masks.data_ptr<float>();
+  for (const uint64_t key : context.clip_keys) {
+    for (int64_t t = 0; t < steps; ++t, target += features) {
+      fill_dropout_mask(target, features, probability, key,
+                        kStepDropoutLayer + static_cast<uint64_t>(t));
+    }
   }
-  return at::stack(masks, 1).to(drive.options());
+  return masks.to(drive.options());
 }
 
 }  // namespace muster::models

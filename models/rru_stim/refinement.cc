@@ -31,16 +31,29 @@ Refinement::Refinement(const RefinementSize& size, proto::RruStim::Refinement ga
   }
 }
 
+// [frames, clips, places, channels] times `weight` [transition, channels]: as a convolution of maps
+// whose channels lie last, which over many frames is quicker than a product of matrices.
+at::Tensor Refinement::projected(const at::Tensor& maps, const at::Tensor& weight) const {
+  if (maps.size(1) == 0) return at::linear(maps, weight);
+  const at::Tensor images =
+      maps.view({maps.size(0) * maps.size(1), size_.height, size_.width, size_.channels});
+  const at::Tensor kernel = weight.reshape({size_.transition, size_.channels, 1, 1});
+  return at::conv2d(images.permute({0, 3, 1, 2}), kernel)
+      .permute({0, 2, 3, 1})
+      .reshape({maps.size(0), maps.size(1), maps.size(2), size_.transition});
+}
+
 // W is linear: its half on what does not depend on S is applied to all frames at once.
-at::Tensor Refinement::known_part(const at::Tensor& maps) {
+std::vector<at::Tensor> Refinement::known_part(const at::Tensor& maps) const {
   const int64_t frames = maps.size(0);
   if (gate_ == proto::RruStim::APPEARANCE_GATE) return {};
   if (gate_ == proto::RruStim::ORIGINAL_GATE) {
-    return at::linear(maps, transition_.narrow(1, 0, size_.channels));
+    return projected(maps, transition_.narrow(1, 0, size_.channels)).unbind(0);
   }
+  if (frames == 1) return {};
   // Of the second frame and later: the first differs from none.
   const at::Tensor motion = maps.narrow(0, 1, frames - 1) - maps.narrow(0, 0, frames - 1);
-  return at::linear(motion, transition_.narrow(1, size_.channels, size_.channels));
+  return projected(motion, transition_.narrow(1, size_.channels, size_.channels)).unbind(0);
 }
 
 // [clips, places, transition] -> the same, H.
@@ -58,7 +71,7 @@ at::Tensor Refinement::gate_of(const at::Tensor& inner) {
   if (channel_) channel = channel_(inner.mean(1)).unsqueeze(1);
   if (!channel.defined()) return at::sigmoid(spatial);
   if (!spatial.defined()) return at::sigmoid(channel);
-  return at::bmm(spatial, channel).sigmoid_();
+  return at::mul(spatial, channel).sigmoid_();
 }
 
 at::Tensor Refinement::forward(const at::Tensor& maps, const ForwardContext& context) {
@@ -66,30 +79,32 @@ at::Tensor Refinement::forward(const at::Tensor& maps, const ForwardContext& con
   MUSTER_REQUIRE(maps.size(0), >=, 1);
   MUSTER_REQUIRE(maps.size(2), ==, size_.height * size_.width);
   MUSTER_REQUIRE(maps.size(3), ==, size_.channels);
-  const int64_t frames = maps.size(0);
   const bool original = gate_ == proto::RruStim::ORIGINAL_GATE;
-  const at::Tensor known = known_part(maps);
+  const std::vector<at::Tensor> known = known_part(maps);
+  // All at once: the gradient of a single frame would be a tensor of the size of all.
+  const std::vector<at::Tensor> frame = maps.unbind(0);
   const at::Tensor state_weight =
       transition_.narrow(1, original ? size_.channels : 0, size_.channels);
 
-  at::Tensor state = maps[0];
+  at::Tensor state = frame[0];
   // The first frame's gate decides between X_1 and itself; all that it leaves behind is its share
   // of the running statistics (of zeros, unless the gate is the original one).
   if (context.training) {
+    const at::NoGradGuard constants;
     const at::Tensor first =
         original ? known[0] + at::linear(state, state_weight)
                  : at::zeros({maps.size(1), maps.size(2), size_.transition}, maps.options());
     normalised(first, context);
   }
   std::vector<at::Tensor> states{state};
-  for (int64_t t = 1; t < frames; ++t) {
-    const at::Tensor news = maps[t] - state;
+  for (size_t t = 1; t < frame.size(); ++t) {
+    const at::Tensor news = frame[t] - state;
     at::Tensor inner;
     if (original) {
       inner = known[t] + at::linear(state, state_weight);
     } else {
       inner = at::linear(news, state_weight);  // of X_t - S_{t-1}
-      inner = known.defined() ? known[t - 1] - inner : -inner;
+      inner = known.empty() ? -inner : known[t - 1] - inner;
     }
     state = at::addcmul(state, gate_of(normalised(inner, context)), news);
     states.push_back(state);

@@ -6,6 +6,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include <memory>
+#include <vector>
 
 #include "models/layers/batch_norm.h"
 #include "proto/experiment.pb.h"
@@ -35,8 +36,9 @@ class Refinement : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& maps, const ForwardContext& context);
 
  private:
-  // The part of W input that no S is needed for, of all frames; undefined where there is none.
-  at::Tensor known_part(const at::Tensor& maps);
+  at::Tensor projected(const at::Tensor& maps, const at::Tensor& weight) const;
+  // The part of W input that no S is needed for, by frames; empty where there is none.
+  std::vector<at::Tensor> known_part(const at::Tensor& maps) const;
   at::Tensor normalised(const at::Tensor& inner, const ForwardContext& context);
   at::Tensor gate_of(const at::Tensor& inner);
 

@@ -112,6 +112,28 @@ TEST(BatchNormTest, GradientWithPeersEqualsFiniteDifferences) {
                    [&] { return (module.forward(values, context).tanh() * weights).sum(); });
 }
 
+TEST(BatchNormTest, OneValuePerChannelLeavesTheRunningVariance) {
+  OneRankStatistics alone;
+  BelievedPeers peers;
+  for (StatisticsExchange* exchange :
+       {static_cast<StatisticsExchange*>(&alone), static_cast<StatisticsExchange*>(&peers)}) {
+    BatchNorm module(2, kEpsilon);
+    module.to(at::kDouble);
+    auto buffers = module.named_buffers();
+    buffers["running_var"].copy_(at::tensor({4.0, 0.25}, at::kDouble));
+    ForwardContext context;
+    context.training = true;
+    context.statistics = exchange;
+    const at::Tensor values = at::tensor({3.0, -5.0}, at::kDouble).view({1, 2, 1, 1});
+    const at::Tensor output = module.forward(values, context);
+    EXPECT_TRUE(same_values(output, at::zeros_like(output)));
+    EXPECT_NEAR(buffers["running_mean"][0].item<double>(), 0.3, 1e-15);
+    EXPECT_NEAR(buffers["running_mean"][1].item<double>(), -0.5, 1e-15);
+    EXPECT_EQ(buffers["running_var"][0].item<double>(), 4);
+    EXPECT_EQ(buffers["running_var"][1].item<double>(), 0.25);
+  }
+}
+
 TEST(BatchNormTest, EvaluatesNoRows) {
   BatchNorm module(2, kEpsilon);
   EXPECT_EQ(module.forward(at::zeros({0, 2, 3, 3}), evaluation_context()).sizes(),
