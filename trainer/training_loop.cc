@@ -234,15 +234,13 @@ bool already_trained(const TrainingRequest& request, const FinishedRun& run) {
 
 // The run keeps the settings that it was made with.
 std::string hint_of_later_settings(const proto::Experiment& kept, const proto::Experiment& asked) {
-  const auto text = [](const google::protobuf::Message& group) {
-    return common::canonical_text(group);
+  const auto later_settings = [](proto::Experiment experiment) {
+    experiment.mutable_data()->clear_test();
+    return common::settings_of(experiment, {proto::EXTRACT, proto::SCORE});
   };
-  if (text(kept.extraction()) == text(asked.extraction()) &&
-      text(kept.scoring()) == text(asked.scoring())) {
-    return "";
-  }
-  return "; it keeps its settings of extraction and scoring, extract --set and score --metric "
-         "choose others";
+  if (later_settings(kept) == later_settings(asked)) return "";
+  return "; it keeps its settings of extraction and scoring; --set of extract and score, and "
+         "--metric, choose others";
 }
 
 }  // namespace
