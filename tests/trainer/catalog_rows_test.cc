@@ -49,10 +49,9 @@ void make_small(Message& network) {
     const FieldDescriptor* field = network.GetDescriptor()->field(i);
     const std::string& name = field->name();
     if (name == "width") network.GetReflection()->SetDouble(&network, field, 0.0625);
-    const bool layer_size =
-        name == "features" || name.find("hidden") != std::string::npos ||
-        name.find("channels") != std::string::npos ||
-        (name.find("_size") != std::string::npos && name != "input_size");
+    const bool layer_size = name == "features" || name.find("hidden") != std::string::npos ||
+                            name.find("channels") != std::string::npos ||
+                            (name.find("_size") != std::string::npos && name != "input_size");
     // 0 stands for a layer that is not there.
     if (layer_size && network.GetReflection()->GetInt32(network, field) > 0) {
       network.GetReflection()->SetInt32(&network, field, 8);
@@ -129,8 +128,8 @@ class CatalogRowsTest : public testing::Test {
   void train_one_step(const models::ModelEntry& entry, const models::AblationRow& row) {
     SCOPED_TRACE(entry.name + ", " + row.table + ", " + row.name);
     proto::Experiment experiment;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(row.model,
-                                                              experiment.mutable_model()));
+    ASSERT_TRUE(
+        google::protobuf::TextFormat::ParseFromString(row.model, experiment.mutable_model()));
     const auto model = smallest(entry, *experiment.mutable_model());
     ASSERT_NE(model, nullptr);
     choose_losses(*model, *experiment.mutable_training());
