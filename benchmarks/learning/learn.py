@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Does every network learn? Trains experiments/learning/NAME.textproto on a synthetic world.
 
     learn.py MUSTER [--networks stsrn,trl] [--ranks 2] [--seeds 1,2] [--json] [--markdown]
