@@ -81,6 +81,9 @@ class Model {
   // [queries, gallery] between two signatures (first axes queries, gallery; a second axis
   // "variants" where tracklets were extracted in several ways); smaller is more alike.
   virtual at::Tensor distance(const Signature& queries, const Signature& gallery) const = 0;
+  // Whether distance() must see the whole gallery in one call: what it says of one candidate
+  // depends on the others.
+  virtual bool wants_whole_gallery() const { return false; }
   // Whether distance() may read this tensor of the signature, under any settings of scoring;
   // feature files leave out the others (those that only losses read).
   virtual bool scores(const std::string& /*tensor*/) const { return true; }

@@ -60,6 +60,8 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kRruStim, &create_rru_stim, rows_of_rru_stim()},
       {"trl", "Dai et al. 2018, temporal residual learning with spatial-temporal transformer",
        proto::Model::kTrl, &create_trl, trl_rows()},
+      {"tam_srm", "Zhou et al. 2017, see the forest for the trees: TAM and SRM",
+       proto::Model::kTamSrm, &create_tam_srm, tam_srm_rows()},
   };
   return catalog;
 }

@@ -39,5 +39,8 @@ std::unique_ptr<Model> create_rru_stim(const proto::Model& options, int64_t iden
                                        uint64_t seed);
 std::unique_ptr<Model> create_trl(const proto::Model& options, int64_t identities, uint64_t seed);
 std::vector<AblationRow> trl_rows();
+std::unique_ptr<Model> create_tam_srm(const proto::Model& options, int64_t identities,
+                                      uint64_t seed);
+std::vector<AblationRow> tam_srm_rows();
 
 }  // namespace muster::models

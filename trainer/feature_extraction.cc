@@ -67,12 +67,15 @@ datastore::FrameChoice choice_of(proto::TestFrames frames, int32_t role) {
   return FrameChoice::kFirst;
 }
 
-// Which frames stand for a tracklet of that role: all of a short one.
+// Which frames stand for a tracklet of that role: all of a short one, again and again with
+// fixed_length.
 std::vector<int32_t> test_frames(const proto::Extraction& settings, int length, int32_t role) {
   common::KeyedRandom no_chance(0);
-  return datastore::choose_frames(choice_of(settings.frames(), role),
-                                  datastore::ShortTracklet::kShorterClip, length,
-                                  settings.max_frames(), no_chance);
+  using datastore::ShortTracklet;
+  return datastore::choose_frames(
+      choice_of(settings.frames(), role),
+      settings.fixed_length() ? ShortTracklet::kStartOver : ShortTracklet::kShorterClip, length,
+      settings.max_frames(), no_chance);
 }
 
 std::map<std::string, std::string> provenance_of(const ExtractionRequest& request,

@@ -29,10 +29,11 @@ struct ExtractionRequest {
 std::unique_ptr<models::Model> load_model(const FinishedRun& run);
 
 // Rows in the store's order: every tracklet with one of the wanted roles. The frames that the
-// settings choose of a tracklet, max_frames of them or all of a shorter one, pass through the
-// network as one clip, once per variant (crop x flip). The table holds every tensor of the
-// signature that the network's distance reads. Throws InputError if nothing is wanted, the weights
-// do not fit, a setting is out of range or the store has no flow that the network needs.
+// settings choose of a tracklet, max_frames of them or all of a shorter one (with fixed_length as
+// often as it takes), pass through the network as one clip, once per variant (crop x flip). The
+// table holds every tensor of the signature that the network's distance reads. Throws InputError if
+// nothing is wanted, the weights do not fit, a setting is out of range or the store has no flow
+// that the network needs.
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
 
 }  // namespace muster::trainer

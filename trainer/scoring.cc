@@ -75,27 +75,46 @@ models::Signature signature_rows(const FeatureTable& table, const std::vector<in
   return signature;
 }
 
-// [queries, gallery] by the network itself, the gallery in blocks.
-at::Tensor model_distances(const models::Model& model, const FeatureTable& queries,
-                           const std::vector<int64_t>& query_rows, const FeatureTable& gallery,
-                           const std::vector<int64_t>& gallery_rows) {
-  const at::NoGradGuard no_gradients;
-  const models::Signature query = signature_rows(queries, query_rows);
-  std::vector<at::Tensor> blocks;
-  for (size_t first = 0; first < gallery_rows.size(); first += kGalleryBlock) {
-    const size_t last = std::min(gallery_rows.size(), first + kGalleryBlock);
-    const models::Signature block =
-        signature_rows(gallery, {gallery_rows.begin() + static_cast<long>(first),
-                                 gallery_rows.begin() + static_cast<long>(last)});
+// Distances of blocks of queries to the same gallery, by the network itself.
+class ModelDistances {
+ public:
+  ModelDistances(const models::Model& model, const FeatureTable& gallery,
+                 const std::vector<int64_t>& rows)
+      : model_(model), gallery_(gallery), rows_(rows) {
+    if (model.wants_whole_gallery()) whole_ = signature_rows(gallery, rows);
+  }
+  // [queries, gallery], float32.
+  at::Tensor of(const FeatureTable& queries, const std::vector<int64_t>& query_rows) const {
+    const at::NoGradGuard no_gradients;
+    const models::Signature query = signature_rows(queries, query_rows);
+    std::vector<at::Tensor> blocks;
     try {
-      blocks.push_back(model.distance(query, block));
+      if (!whole_.empty()) {
+        blocks.push_back(model_.distance(query, whole_));
+      } else {
+        for (size_t first = 0; first < rows_.size(); first += kGalleryBlock) {
+          blocks.push_back(model_.distance(query, gallery_block(first)));
+        }
+      }
     } catch (const std::out_of_range&) {
       throw common::InputError(queries.name, "lacks a tensor that the network's distance reads",
                                "extract the features with the run that --run names");
     }
+    return at::cat(blocks, 1).to(at::kFloat).contiguous();
   }
-  return at::cat(blocks, 1).to(at::kFloat).contiguous();
-}
+
+ private:
+  models::Signature gallery_block(size_t first) const {
+    const size_t last = std::min(rows_.size(), first + kGalleryBlock);
+    return signature_rows(gallery_, {rows_.begin() + static_cast<long>(first),
+                                     rows_.begin() + static_cast<long>(last)});
+  }
+
+  const models::Model& model_;
+  const FeatureTable& gallery_;
+  const std::vector<int64_t>& rows_;
+  models::Signature whole_;  // empty: blocks are made anew for every block of queries
+};
 
 void require_alike(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                    bool has_model) {
@@ -171,14 +190,17 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
   const bool by_model = metric == proto::MODEL;
   const GalleryDistances gallery_distances(
       by_model ? at::Tensor() : selected(gallery, gallery_rows, metric), source.learned);
+  std::unique_ptr<ModelDistances> model_distances;
+  if (by_model) {
+    model_distances = std::make_unique<ModelDistances>(*source.model, gallery, gallery_rows);
+  }
   progress.begin("scoring", "queries", static_cast<int64_t>(query_rows.size()));
   for (size_t first = 0; first < query_rows.size(); first += kQueryBlock) {
     const size_t last = std::min(query_rows.size(), first + kQueryBlock);
     const std::vector<int64_t> block(query_rows.begin() + static_cast<long>(first),
                                      query_rows.begin() + static_cast<long>(last));
-    const at::Tensor rows =
-        by_model ? model_distances(*source.model, queries, block, gallery, gallery_rows)
-                 : gallery_distances.of(selected(queries, block, metric));
+    const at::Tensor rows = by_model ? model_distances->of(queries, block)
+                                     : gallery_distances.of(selected(queries, block, metric));
     for (size_t i = 0; i < block.size(); ++i) {
       const auto index = static_cast<size_t>(block[i]);
       metrics.add_query(queries.identity[index], queries.camera[index],
