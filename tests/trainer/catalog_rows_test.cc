@@ -21,6 +21,8 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+constexpr int32_t kFrames = 3;
+
 // Waves with joints, for networks that look at some.
 class WavesWithJoints : public WaveDataset {
  public:
@@ -49,6 +51,7 @@ void make_small(Message& network) {
     const FieldDescriptor* field = network.GetDescriptor()->field(i);
     const std::string& name = field->name();
     if (name == "width") network.GetReflection()->SetDouble(&network, field, 0.0625);
+    if (name == "frames") network.GetReflection()->SetInt32(&network, field, kFrames);
     const bool layer_size = name == "features" || name.find("hidden") != std::string::npos ||
                             name.find("channels") != std::string::npos ||
                             (name.find("_size") != std::string::npos && name != "input_size");
@@ -79,9 +82,9 @@ std::unique_ptr<models::Model> smallest(const models::ModelEntry& entry, proto::
 models::ModelOutput output_of_no_clips(models::Model& model) {
   const models::InputFormat format = model.input_format();
   models::ModelInput input;
-  input.clips = at::zeros({0, 3, 3, format.crop_height, format.crop_width});
-  if (format.flow) input.flow = at::zeros({0, 3, 2, format.crop_height, format.crop_width});
-  if (format.joints) input.joints = at::zeros({0, 3, datastore::kJointCount, 3});
+  input.clips = at::zeros({0, kFrames, 3, format.crop_height, format.crop_width});
+  if (format.flow) input.flow = at::zeros({0, kFrames, 2, format.crop_height, format.crop_width});
+  if (format.joints) input.joints = at::zeros({0, kFrames, datastore::kJointCount, 3});
   return model.forward(input, models::evaluation_context());
 }
 
@@ -100,7 +103,7 @@ void choose_losses(models::Model& model, proto::Training& training) {
   if (attentive) loss.mutable_attentive_triplet();
   if (dynamic_cast<models::PairModel*>(&model) != nullptr) loss.mutable_pair();
   proto::Batch& batch = *training.mutable_batch();
-  batch.set_frames(3);
+  batch.set_frames(kFrames);
   if (attentive) {
     batch.set_sampler(proto::TRIPLETS);
     batch.set_size(2);
