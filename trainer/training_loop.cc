@@ -125,7 +125,11 @@ class Trainer {
     require_network(loss, model_->forward(nothing, context), pair_model() != nullptr);
   }
 
-  models::PairModel* pair_model() const { return dynamic_cast<models::PairModel*>(model_.get()); }
+  // Null where the network does not judge pairs.
+  models::PairModel* pair_model() const {
+    auto* model = dynamic_cast<models::PairModel*>(model_.get());
+    return model != nullptr && model->judges_pairs() ? model : nullptr;
+  }
 
   std::vector<int64_t> clips_per_rank(int64_t clips) const {
     std::vector<int64_t> counts;
