@@ -96,13 +96,17 @@ void choose_losses(models::Model& model, proto::Training& training) {
     return found == output.signature.end() ? int64_t{0} : found->second.dim();
   };
   proto::Loss& loss = *training.mutable_loss();
+  const auto add = [&](const char* term) {
+    loss.GetReflection()->MutableMessage(&loss, loss.GetDescriptor()->FindFieldByName(term));
+  };
   const bool attentive = axes("global") == 2 || axes("attention") == 2;
-  if (!output.logits.empty()) loss.mutable_identity();
-  if (axes("features") == 2) loss.mutable_video_triplet();
-  if (axes("parts") == 3 && !attentive) loss.mutable_part_triplet();
-  if (attentive) loss.mutable_attentive_triplet();
+  if (!output.logits.empty()) add("identity");
+  if (axes("features") == 2) add("video_triplet");
+  if (axes("parts") == 3 && !attentive) add("part_triplet");
+  if (attentive) add("attentive_triplet");
+  if (axes("heat_maps") == 5) add("heat_map");
   const auto* pairs = dynamic_cast<models::PairModel*>(&model);
-  if (pairs != nullptr && pairs->judges_pairs()) loss.mutable_pair();
+  if (pairs != nullptr && pairs->judges_pairs()) add("pair");
   proto::Batch& batch = *training.mutable_batch();
   batch.set_frames(kFrames);
   if (attentive) {
