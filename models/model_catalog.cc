@@ -62,6 +62,8 @@ const std::vector<ModelEntry>& model_catalog() {
        proto::Model::kTrl, &create_trl, trl_rows()},
       {"tam_srm", "Zhou et al. 2017, see the forest for the trees: TAM and SRM",
        proto::Model::kTamSrm, &create_tam_srm, tam_srm_rows()},
+      {"stal", "Song et al. 2018, spatial-temporal attention-aware learning", proto::Model::kStal,
+       &create_stal, stal_rows()},
   };
   return catalog;
 }

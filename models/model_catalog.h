@@ -42,5 +42,7 @@ std::vector<AblationRow> trl_rows();
 std::unique_ptr<Model> create_tam_srm(const proto::Model& options, int64_t identities,
                                       uint64_t seed);
 std::vector<AblationRow> tam_srm_rows();
+std::unique_ptr<Model> create_stal(const proto::Model& options, int64_t identities, uint64_t seed);
+std::vector<AblationRow> stal_rows();
 
 }  // namespace muster::models

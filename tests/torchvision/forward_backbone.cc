@@ -6,8 +6,10 @@
 
 #include <iostream>
 #include <map>
+#include <stdexcept>
 #include <string>
 
+#include "models/backbones/backbone_catalog.h"
 #include "models/backbones/googlenet.h"
 #include "models/safetensors.h"
 #include "models/weight_loading.h"
@@ -33,11 +35,23 @@ at::Tensor googlenet_maps(const std::map<std::string, at::Tensor>& weights,
   return network.inception3(network.inception2(maps, context), context);
 }
 
+// Of a backbone of the catalogue.
+at::Tensor catalogue_maps(const std::string& name, const std::map<std::string, at::Tensor>& weights,
+                          const at::Tensor& images, const ForwardContext& context) {
+  for (const BackboneEntry& entry : backbone_catalog()) {
+    if (entry.name != name) continue;
+    const Backbone backbone = entry.create({}, 1);
+    load_weights(weights_of(backbone), weights, Loading::kStrict, "torch");
+    return backbone.forward(images, context).at("maps");
+  }
+  throw std::runtime_error("no backbone " + name);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 6 || std::string(arguments[1]) != "googlenet") {
-    std::cerr << "forward_backbone googlenet train|eval WEIGHTS INPUT OUTPUT\n";
+  if (count != 6) {
+    std::cerr << "forward_backbone NAME train|eval WEIGHTS INPUT OUTPUT\n";
     return 2;
   }
   const at::NoGradGuard no_gradients;
@@ -46,7 +60,10 @@ int main(int count, char** arguments) {
   context.training = std::string(arguments[2]) == "train";
   context.statistics = &alone;
   const at::Tensor images = read_safetensors(arguments[4]).tensors.at("input");
-  const at::Tensor maps = googlenet_maps(read_safetensors(arguments[3]).tensors, images, context);
+  const std::string name = arguments[1];
+  const auto weights = read_safetensors(arguments[3]).tensors;
+  const at::Tensor maps = name == "googlenet" ? googlenet_maps(weights, images, context)
+                                              : catalogue_maps(name, weights, images, context);
   write_safetensors(arguments[5], {{"output", maps.contiguous()}}, {});
   return 0;
 }

@@ -1,0 +1,155 @@
+#include "models/stal/network.h"
+
+#include <ATen/ATen.h>
+
+#include "common/error.h"
+#include "models/initialisation.h"
+#include "models/layers/convolution.h"
+#include "models/stal/aggregation.h"
+#include "models/stal/part_boxes.h"
+#include "models/stal/roi_pooling.h"
+
+namespace muster::models {
+namespace {
+
+constexpr int64_t kPartSide = 8;              // of a part's maps before its trunk, 4 behind it
+constexpr double kPlacesPerPixel = 1 / 16.0;  // of the low-level maps
+
+}  // namespace
+
+StalNetwork::StalNetwork(const proto::Stal& options, int64_t identities)
+    : options_(options),
+      trunk_(stal_trunk(options.backbone(), options.width(),
+                        options.branches() != proto::Stal::PART_BRANCH)) {
+  register_module("backbone", trunk_.module);
+  if (options.branches() != proto::Stal::PART_BRANCH) add_global_branch(identities);
+  if (options.branches() != proto::Stal::GLOBAL_BRANCH) add_part_branch(identities);
+}
+
+void StalNetwork::add_global_branch(int64_t identities) {
+  if (options_.attention_branch()) {
+    ran_ = register_module(
+        "ran", std::make_shared<ResidualAttention>(trunk_.low_channels, trunk_.attended_channels,
+                                                   options_.width()));
+  }
+  int64_t size = trunk_.channels;
+  if (options_.global_size() > 0) {
+    global_embedding_ =
+        register_module("global_embedding", torch::nn::Linear(size, options_.global_size()));
+    size = options_.global_size();
+  }
+  if (identities > 0) {
+    classifier_ = register_module("classifier", torch::nn::Linear(size, identities));
+  }
+}
+
+void StalNetwork::add_part_branch(int64_t identities) {
+  attention_ = register_module("attention",
+                               std::make_shared<QualityAttention>(
+                                   scaled_channels(options_.attention_channels(), options_.width()),
+                                   options_.input_size(), kBodyParts));
+  const int64_t places = options_.pool_parts() ? 1 : kPartSide / 2 * kPartSide / 2;
+  for (int64_t i = 1; i <= kBodyParts; ++i) {
+    Part part;
+    part.trunk = stal_part_trunk(options_.backbone(), options_.width());
+    const auto holder =
+        register_module("part" + std::to_string(i), std::make_shared<torch::nn::Module>());
+    holder->register_module("trunk", part.trunk.module);
+    part.fc = holder->register_module(
+        "fc", torch::nn::Linear(part.trunk.channels * places, options_.part_size()));
+    if (identities > 0) {
+      part.classifier = holder->register_module(
+          "classifier", torch::nn::Linear(options_.part_size(), identities));
+    }
+    parts_.push_back(part);
+  }
+}
+
+ModelOutput StalNetwork::forward(const ModelInput& input, const ForwardContext& context) {
+  ModelOutput output;
+  const at::Tensor low = trunk_.low(input.clips.flatten(0, 1), context);
+  if (trunk_.attended) conclude_global(low, input.clips.size(0), context, output);
+  if (attention_) conclude_parts(low, input, context, output);
+  return output;
+}
+
+void StalNetwork::conclude_global(const at::Tensor& low, int64_t clips,
+                                  const ForwardContext& context, ModelOutput& output) {
+  at::Tensor maps = trunk_.attended(low, context);
+  if (ran_) maps = attended(maps, ran_->mask(low));
+  maps = trunk_.rest(maps, context);
+  const int64_t frames = clips > 0 ? maps.size(0) / clips : 1;
+  at::Tensor feature = maps.mean({2, 3}).view({clips, frames, maps.size(1)}).mean(1);
+  if (global_embedding_) feature = global_embedding_(feature);
+  output.signature["global"] = feature;
+  if (classifier_) output.logits["identity"] = classifier_(feature);
+}
+
+at::Tensor StalNetwork::part_places(const at::Tensor& low, const ModelInput& input) const {
+  const int64_t size = options_.input_size(), clips = input.clips.size(0),
+                frames = input.clips.size(1);
+  at::Tensor boxes = input.boxes;
+  if (!boxes.defined() && options_.boxes() == proto::Stal::BOXES_OF_JOINTS) {
+    MUSTER_REQUIRE(input.joints.defined(), ==, true);
+    boxes = boxes_of_joints(input.joints, size, size);
+  }
+  if (!boxes.defined()) {
+    boxes = fixed_part_boxes(size, size)
+                .to(input.clips.device())
+                .expand({clips, frames, kBodyParts, 4});
+  }
+  MUSTER_REQUIRE(boxes.dim(), ==, 4);
+  MUSTER_REQUIRE(boxes.size(0), ==, clips);
+  MUSTER_REQUIRE(boxes.size(1), ==, frames);
+  MUSTER_REQUIRE(boxes.size(2), ==, kBodyParts);
+  return places_of_boxes(boxes.flatten(0, 1).transpose(0, 1), kPlacesPerPixel, low.size(2),
+                         low.size(3));
+}
+
+at::Tensor StalNetwork::part_feature(Part& part, const at::Tensor& maps,
+                                     const ForwardContext& context) {
+  const at::Tensor values = part.trunk.forward(maps, context);
+  return part.fc(options_.pool_parts() ? values.mean({2, 3}) : values.flatten(1));
+}
+
+void StalNetwork::conclude_parts(const at::Tensor& low, const ModelInput& input,
+                                 const ForwardContext& context, ModelOutput& output) {
+  const int64_t clips = input.clips.size(0), frames = input.clips.size(1);
+  const at::Tensor scores =
+      attention_->scores(input.clips.flatten(0, 1)).view({clips, frames, kBodyParts});
+  const std::vector<at::Tensor> maps =
+      roi_max_pool(low, part_places(low, input), kPartSide).unbind(0);
+  std::vector<at::Tensor> by_part, logits;
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    by_part.push_back(part_feature(parts_[i], maps[i], context));
+    if (parts_[i].classifier) logits.push_back(parts_[i].classifier(by_part.back()));
+  }
+  const at::Tensor features =
+      at::stack(by_part).view({kBodyParts, clips, frames, options_.part_size()});
+  const at::Tensor attention = normalised_attention(scores);
+  output.signature["parts"] = attended_mean(features, attention);
+  output.signature["parts_mean"] = features.mean(2).transpose(0, 1).contiguous();
+  output.signature["attention"] = attention.mean(1);
+  if (logits.empty()) return;
+  const at::Tensor stacked = at::stack(logits, 1);  // [images, parts, identities]
+  output.logits["parts"] = stacked.view({clips, frames, kBodyParts, stacked.size(2)});
+}
+
+void StalNetwork::reset(uint64_t seed) {
+  const std::string trunk = ".trunk.";
+  for (const auto& item : named_parameters()) {
+    const std::string& name = item.key();
+    const at::Tensor& value = item.value();
+    if (value.dim() >= 2) {
+      const size_t place = name.find(trunk);
+      const bool copied = place != std::string::npos;
+      xavier_uniform_(value, seed, copied ? "backbone." + name.substr(place + trunk.size()) : name);
+    } else {
+      // Weights with one axis are batch norms'.
+      value.detach().fill_(name.compare(name.size() - 5, 5, ".bias") == 0 ? 0 : 1);
+    }
+  }
+  if (attention_) attention_->reset_to_equal();
+}
+
+}  // namespace muster::models
