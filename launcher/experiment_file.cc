@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "launcher/message_at.h"
 #include "launcher/nearest_name.h"
+#include "proto/stage.pb.h"
 
 namespace muster::launcher {
 namespace {
@@ -165,34 +166,94 @@ void set_field(Message& message, const FieldDescriptor& field, const std::string
   while (std::getline(items, item, ',')) set_scalar(message, field, item, path);
 }
 
-}  // namespace
+// As a user says it: "scoring".
+std::string stage_name(proto::Stage stage) {
+  switch (stage) {
+    case proto::EXECUTION:
+      return "execution";
+    case proto::INGEST:
+      return "ingest";
+    case proto::TRAIN:
+      return "training";
+    case proto::EXTRACT:
+      return "extraction";
+    case proto::SCORE:
+      return "scoring";
+    case proto::REPORT:
+      return "the report";
+  }
+  return proto::Stage_Name(stage);
+}
 
-void apply_setting(google::protobuf::Message& settings, const std::string& setting) {
+// The fields that "a.b.c" names, outermost first; all but the last are groups.
+std::vector<const FieldDescriptor*> fields_of_path(const Descriptor& root,
+                                                   const std::string& path) {
+  std::vector<const FieldDescriptor*> fields;
+  const Descriptor* type = &root;
+  std::istringstream names(path);
+  for (std::string name; std::getline(names, name, '.');) {
+    if (type == nullptr) {
+      throw InputError("--set " + path, "'" + fields.back()->name() + "' has no fields of its own");
+    }
+    const FieldDescriptor* field = type->FindFieldByName(name);
+    if (field == nullptr) {
+      throw InputError("--set " + path, "unknown field '" + name + "'",
+                       name_hint(name, field_names(*type)));
+    }
+    fields.push_back(field);
+    type = field->is_repeated() ? nullptr : field->message_type();
+  }
+  return fields;
+}
+
+// "path=value" in two.
+std::pair<std::string, std::string> parts_of_setting(const std::string& setting) {
   const size_t equals = setting.find('=');
   if (equals == std::string::npos || equals == 0 || setting[equals - 1] == '.') {
     throw InputError("--set", "'" + setting + "' is not path=value",
                      "for example training.steps=100");
   }
-  const std::string path = setting.substr(0, equals);
+  return {setting.substr(0, equals), setting.substr(equals + 1)};
+}
+
+}  // namespace
+
+void apply_setting(google::protobuf::Message& settings, const std::string& setting) {
+  const auto [path, value] = parts_of_setting(setting);
+  const auto fields = fields_of_path(*settings.GetDescriptor(), path);
   Message* message = &settings;
-  std::istringstream names(path);
-  std::string name;
-  std::getline(names, name, '.');
-  for (;;) {
-    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(name);
-    if (field == nullptr) {
-      throw InputError("--set " + path, "unknown field '" + name + "'",
-                       name_hint(name, field_names(*message->GetDescriptor())));
-    }
-    if (!std::getline(names, name, '.')) {
-      set_field(*message, *field, setting.substr(equals + 1), path);
-      return;
-    }
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_repeated()) {
-      throw InputError("--set " + path, "'" + field->name() + "' has no fields of its own");
-    }
-    message = message->GetReflection()->MutableMessage(message, field);
+  for (size_t i = 0; i + 1 < fields.size(); ++i) {
+    message = message->GetReflection()->MutableMessage(message, fields[i]);
   }
+  set_field(*message, *fields.back(), value, path);
+}
+
+void apply_setting_of_stage(google::protobuf::Message& settings, const std::string& setting,
+                            proto::Stage stage) {
+  const std::string path = parts_of_setting(setting).first;
+  const auto fields = fields_of_path(*settings.GetDescriptor(), path);
+  if (!fields.back()->options().HasExtension(proto::stage)) {
+    throw InputError("--set " + path, "is a group of settings; name one of its fields");
+  }
+  const proto::Stage own = fields.back()->options().GetExtension(proto::stage);
+  if (own != stage) {
+    throw InputError("--set " + path, "does not reach " + stage_name(stage) +
+                                          ": it is a setting of " + stage_name(own));
+  }
+  const Message* message = &settings;
+  for (const FieldDescriptor* field : fields) {
+    if (field->message_type() == nullptr) break;
+    const Reflection& reflection = *message->GetReflection();
+    if (const auto* choice = field->containing_oneof(); choice != nullptr) {
+      const FieldDescriptor* chosen = reflection.GetOneofFieldDescriptor(*message, choice);
+      if (chosen != nullptr && chosen != field) {
+        throw InputError("--set " + path, "is of " + field->name() + ", and the " + choice->name() +
+                                              " is " + chosen->name());
+      }
+    }
+    message = &reflection.GetMessage(*message, field);
+  }
+  apply_setting(settings, setting);
 }
 
 proto::Experiment read_experiment(const std::string& path,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proto/experiment.pb.h"
+#include "proto/stage.pb.h"
 
 namespace muster::launcher {
 
@@ -16,5 +17,11 @@ proto::Experiment read_experiment(const std::string& path,
 // One "path=value" in an experiment or another group of settings. A repeated field takes a
 // comma-separated list; a message takes "on" or "off".
 void apply_setting(google::protobuf::Message& settings, const std::string& setting);
+
+// The same on settings that have come as far as `stage`, which may no longer change another one's:
+// throws InputError naming the field and the stage that it belongs to, and if it is of a network
+// that was not chosen.
+void apply_setting_of_stage(google::protobuf::Message& settings, const std::string& setting,
+                            proto::Stage stage);
 
 }  // namespace muster::launcher

@@ -109,6 +109,8 @@ class Model {
 // A model that also judges pairs (SRM). Its distance() uses pair_logits too.
 class PairModel : public Model {
  public:
+  // False where its settings leave out what judges.
+  virtual bool judges_pairs() const { return true; }
   // [pairs, 2]: scores of "two persons" and "one person" for row i of `first` with row i of
   // `second`. Not symmetric.
   virtual at::Tensor pair_logits(const Signature& first, const Signature& second,

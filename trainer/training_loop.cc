@@ -125,7 +125,11 @@ class Trainer {
     require_network(loss, model_->forward(nothing, context), pair_model() != nullptr);
   }
 
-  models::PairModel* pair_model() const { return dynamic_cast<models::PairModel*>(model_.get()); }
+  // Null where the network does not judge pairs.
+  models::PairModel* pair_model() const {
+    auto* model = dynamic_cast<models::PairModel*>(model_.get());
+    return model != nullptr && model->judges_pairs() ? model : nullptr;
+  }
 
   std::vector<int64_t> clips_per_rank(int64_t clips) const {
     std::vector<int64_t> counts;
@@ -234,15 +238,13 @@ bool already_trained(const TrainingRequest& request, const FinishedRun& run) {
 
 // The run keeps the settings that it was made with.
 std::string hint_of_later_settings(const proto::Experiment& kept, const proto::Experiment& asked) {
-  const auto text = [](const google::protobuf::Message& group) {
-    return common::canonical_text(group);
+  const auto later_settings = [](proto::Experiment experiment) {
+    experiment.mutable_data()->clear_test();
+    return common::settings_of(experiment, {proto::EXTRACT, proto::SCORE});
   };
-  if (text(kept.extraction()) == text(asked.extraction()) &&
-      text(kept.scoring()) == text(asked.scoring())) {
-    return "";
-  }
-  return "; it keeps its settings of extraction and scoring, extract --set and score --metric "
-         "choose others";
+  if (later_settings(kept) == later_settings(asked)) return "";
+  return "; it keeps its settings of extraction and scoring; --set of extract and score, and "
+         "--metric, choose others";
 }
 
 }  // namespace

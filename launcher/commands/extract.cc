@@ -97,11 +97,7 @@ int run_extract(const std::vector<std::string>& arguments) {
   request.run = trainer::read_finished_run(line.text("run"));
   proto::Experiment experiment = request.run.experiment;
   for (const std::string& setting : line.texts("set")) {
-    if (setting.rfind("extraction.", 0) != 0) {
-      throw InputError("--set " + setting, "does not reach extraction",
-                       "fields that do: extraction.*");
-    }
-    apply_setting(experiment, setting);
+    apply_setting_of_stage(experiment, setting, proto::EXTRACT);
   }
   request.extraction = experiment.extraction();
   request.store_name = stores.begin()->first;

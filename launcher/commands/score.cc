@@ -11,10 +11,9 @@
 #include "common/host_name.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
-#include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
-#include "launcher/nearest_name.h"
 #include "launcher/protocol_option.h"
+#include "launcher/scoring_settings.h"
 #include "launcher/terminal.h"
 #include "models/model_catalog.h"
 #include "schedulers/results_store.h"
@@ -27,17 +26,6 @@ namespace muster::launcher {
 namespace {
 
 using common::InputError;
-
-// `source` said it: an option or a file.
-proto::Metric metric_named(const std::string& name, const std::string& source) {
-  std::vector<std::string> known;
-  for (const proto::Metric metric :
-       {proto::EUCLIDEAN, proto::COSINE, proto::KISSME, proto::XQDA, proto::MODEL}) {
-    if (trainer::metric_name(metric) == name) return metric;
-    known.push_back(trainer::metric_name(metric));
-  }
-  throw InputError(source, "metric '" + name + "' is not known", name_hint(name, known));
-}
 
 std::string fact(const trainer::FeatureTable& table, const std::string& name) {
   const auto found = table.facts.find(name);
@@ -99,32 +87,15 @@ std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run) {
   return trainer::load_model(*run);
 }
 
-// --set on top of the run's settings: how a metric is learned.
-proto::Scoring scoring_of(const CommandLine& line, const Run& run, proto::Metric metric) {
-  proto::Experiment experiment;
-  if (run) experiment = run->experiment;
-  for (const std::string& setting : line.texts("set")) {
-    if (setting.rfind("scoring.learned.", 0) != 0) {
-      throw InputError("--set " + setting, "does not reach scoring",
-                       "fields that do: scoring.learned.*");
-    }
-    apply_setting(experiment, setting);
-  }
-  experiment.mutable_scoring()->set_metric(metric);
-  return experiment.scoring();
-}
-
 // Of --train-features or else of the queries' file; nothing for a metric that needs no learning.
 std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
                                                        const proto::Scoring& scoring,
                                                        const trainer::FeatureTable& queries) {
   if (!trainer::is_learned_metric(scoring.metric())) {
-    for (const std::string option : {"train-features", "set"}) {
-      if (line.has(option)) {
-        throw InputError("--" + option,
-                         "does not reach metric " + trainer::metric_name(scoring.metric()),
-                         "it is for kissme and xqda");
-      }
+    if (line.has("train-features")) {
+      throw InputError("--train-features",
+                       "does not reach metric " + trainer::metric_name(scoring.metric()),
+                       "it is for kissme and xqda");
     }
     return std::nullopt;
   }
@@ -166,14 +137,13 @@ class Silence : public google::protobuf::io::ErrorCollector {
   void AddError(int, int, const std::string&) override {}
 };
 
-// The experiment that these numbers are of: the run's, with what extract and score were told. A
+// The experiment that these numbers are of: `scored`, with what extract was told. A
 // protocol named for another store than the training's is no setting of an experiment; the
 // provenance tells it.
-proto::Experiment measured_experiment(const trainer::FinishedRun& run,
-                                      const trainer::FeatureTable& queries, const NamedRules& named,
-                                      const proto::Scoring& scoring) {
-  proto::Experiment experiment = run.experiment;
-  *experiment.mutable_scoring() = scoring;
+proto::Experiment measured_experiment(const proto::Experiment& scored,
+                                      const trainer::FeatureTable& queries,
+                                      const NamedRules& named) {
+  proto::Experiment experiment = scored;
   const auto extraction = queries.facts.find("extraction");
   if (extraction != queries.facts.end()) {
     Silence silence;
@@ -241,7 +211,8 @@ int run_score(const std::vector<std::string>& arguments) {
       .option("metric", "NAME",
               "euclidean, cosine, kissme, xqda or model, the network's own [the experiment's]")
       .option("train-features", "FILE", "what kissme and xqda learn from [rows of --features]")
-      .repeated("set", "PATH=VALUE", "how they learn, e.g. scoring.learned.components=100")
+      .repeated("set", "PATH=VALUE",
+                "how they learn or the network compares, e.g. scoring.learned.components=100")
       .option("run", "DIR", "the training: its metric and network, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
       .flag("json", "print JSON");
@@ -261,13 +232,15 @@ int run_score(const std::vector<std::string>& arguments) {
   }
   const NamedRules named = rules_of(line, queries);
   const proto::Metric metric = metric_of(line, run, queries);
+  const proto::Experiment scored =
+      scored_experiment(run ? run->experiment : proto::Experiment(), line.texts("set"), metric);
+  if (run) run->experiment = measured_experiment(scored, queries, named);
   const std::unique_ptr<models::Model> model = model_for(metric, run);
-  const proto::Scoring scoring = scoring_of(line, run, metric);
-  if (run) run->experiment = measured_experiment(*run, queries, named, scoring);
   split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
-  const std::optional<models::LearnedMetric> learned = learned_metric_of(line, scoring, queries);
+  const std::optional<models::LearnedMetric> learned =
+      learned_metric_of(line, scored.scoring(), queries);
   const trainer::RankingResult result =
       trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress,
                      {model.get(), learned ? &*learned : nullptr});

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "common/error.h"
@@ -74,8 +75,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& values, const ForwardContext& co
   const int64_t per_channel = values.numel() / std::max<int64_t>(1, values.size(1));
   if (context.training && alone && per_channel == 1) {
     // No spread to estimate: torch's kernel would leave running variances that are not numbers.
-    const at::NoGradGuard constants;
-    running_mean_.mul_(1 - kMomentum).add_(values.reshape({values.size(1)}), kMomentum);
+    running_mean_.mul_(1 - kMomentum).add_(values.detach().reshape({values.size(1)}), kMomentum);
     return at::batch_norm(values, weight_, bias_, {}, {}, true, kMomentum, epsilon_, true);
   }
   if (!context.training || (alone && values.size(0) > 0)) {

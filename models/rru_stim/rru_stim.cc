@@ -96,11 +96,9 @@ struct RruStimNetwork : torch::nn::Module {
     ModelOutput output;
     const at::Tensor features = video_feature(refined, context);
     output.signature["features"] = features;
-    if (context.training) {
-      // p^r: the mean over frames and row r.
-      output.signature["parts"] =
-          refined.view({frames, clips, map_size, map_size, channels}).mean(at::IntArrayRef{0, 3});
-    }
+    // p^r: the mean over frames and row r.
+    output.signature["parts"] =
+        refined.view({frames, clips, map_size, map_size, channels}).mean(at::IntArrayRef{0, 3});
     if (classifier) {
       output.logits["identity"] = classifier->forward(features, context);
       const at::Tensor& middle = maps.middle;
@@ -145,9 +143,8 @@ class RruStim : public NetworkModel<Model> {
     initialise(parameters(), seed);
   }
   InputFormat input_format() const override { return input_format_; }
-  // The signature is "features" [clips, features]; in training also "parts" [clips, rows,
-  // channels], the means of the rows of the refined maps, which the part-level loss wants and
-  // scoring doesn't.
+  // The signature is "features" [clips, features] and "parts" [clips, rows, channels], the means of
+  // the rows of the refined maps, which the part-level loss wants and scoring doesn't.
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
     MUSTER_REQUIRE(input.clips.dim(), ==, 5);
     MUSTER_REQUIRE(input.clips.size(1), >=, 1);
@@ -168,6 +165,7 @@ class RruStim : public NetworkModel<Model> {
     return at::cdist(normalised(queries.at("features")), normalised(gallery.at("features")), 2.0,
                      2);
   }
+  bool scores(const std::string& tensor) const override { return tensor == "features"; }
 
  private:
   const std::shared_ptr<RruStimNetwork> network_;

@@ -50,6 +50,7 @@ class TamSrm : public NetworkModel<PairModel> {
     return network_->forward(input, context);
   }
 
+  bool judges_pairs() const override { return options_.pair_metric() != TamSrmOptions::NO_METRIC; }
   at::Tensor pair_logits(const Signature& first, const Signature& second,
                          const ForwardContext& context) override {
     return network_->pair_logits(first.at("maps"), second.at("maps"), context);

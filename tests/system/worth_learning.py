@@ -15,92 +15,24 @@ Exits 1 unless everywhere: 50 people or more, stripes and centred < 50, untraine
 20 points above the best of the others.
 """
 import argparse
-import io
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
-import h5py
-import numpy
-from PIL import Image
-
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-STRIPES = 6
-QUERY, GALLERY, TRAIN = 1, 2, 16
-
-
-def run(command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    return done.stdout
-
-
-def stripe_descriptors(store):
-    """{(identity, camera): [18]} of every tracklet of a store with one tracklet for each pair."""
-    described = {}
-    for path in sorted(store.glob("shard-*.h5")):
-        with h5py.File(path) as shard:
-            jpeg, offset = shard["frames/jpeg"][:], shard["frames/jpeg_offset"][:]
-            columns = {name: shard["tracklets/" + name][:]
-                       for name in ("start", "length", "identity", "camera")}
-        for row in range(len(columns["start"])):
-            start = int(columns["start"][row])
-            total = 0
-            for frame in range(start, start + int(columns["length"][row])):
-                data = jpeg[int(offset[frame]):int(offset[frame + 1])].tobytes()
-                picture = numpy.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=float)
-                total = total + numpy.array([part.mean((0, 1))
-                                             for part in numpy.array_split(picture, STRIPES)])
-            key = (int(columns["identity"][row]), int(columns["camera"][row]))
-            described[key] = total.ravel() / int(columns["length"][row])
-    return described
-
-
-def score_stripes(muster, store, template, directory, centred):
-    """Rows, roles and so the people are those of the network's own feature file."""
-    described = stripe_descriptors(store)
-    with h5py.File(template) as file:
-        identity, camera, role = (file[name][:] for name in ("identity", "camera", "role"))
-    features = numpy.array([described[key] for key in zip(identity.tolist(), camera.tolist())])
-    if centred:
-        for number in set(camera.tolist()):
-            of_camera = camera == number
-            features[of_camera] -= features[of_camera & (role == TRAIN)].mean(0)
-    path = directory / f"stripes-{centred}.h5"
-    with h5py.File(path, "w") as file:
-        file["features"] = features.astype("float32")
-        file["identity"], file["camera"], file["role"] = identity, camera, role
-    return json.loads(run([muster, "score", "--features", path, "--json"]))["rank"]["1"]
-
-
-def score_network(muster, world, store, directory, name, ranks, settings):
-    spec = SOURCE / "experiments" / "quickstart.textproto"
-    launch = []
-    if ranks > 1:
-        launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", ranks]
-        if os.geteuid() == 0:
-            launch.append("--allow-run-as-root")
-    changes = [part for setting in settings for part in ("--set", setting)]
-    features = directory / f"{name}.h5"
-    run([*launch, muster, "train", "--spec", spec, "--set", f"data.train={world}", *changes,
-         "--store", f"{world}={store}", "--run", directory / name])
-    run([muster, "extract", "--run", directory / name, "--store", f"{world}={store}", "--role",
-         "probe,gallery,train", "--features", features])
-    return json.loads(run([muster, "score", "--features", features, "--json"])), features
+sys.path.insert(0, str(SOURCE / "benchmarks" / "learning"))
+from held_out_people import make_store, score, score_stripes, train  # noqa: E402
 
 
 def measure(muster, world, seed, ranks, directory):
-    folder, store = directory / "world", directory / "store"
-    run([muster, "synth", "--world", world, "--seed", seed, "--out", folder])
-    run([muster, "ingest", "--layout", world, "--input", folder, "--store", store])
+    spec = SOURCE / "experiments" / "quickstart.textproto"
+    store = make_store(muster, world, seed, directory)
     at_seed = [f"training.seed={seed}"]
-    untrained, features = score_network(muster, world, store, directory, "untrained", 1,
-                                        at_seed + ["training.steps=0"])
-    trained, _ = score_network(muster, world, store, directory, "trained", ranks, at_seed)
+    train(muster, spec, world, store, directory, "untrained", 1, at_seed + ["training.steps=0"])
+    untrained, features = score(muster, world, store, directory, "untrained")
+    train(muster, spec, world, store, directory, "trained", ranks, at_seed)
+    trained, _ = score(muster, world, store, directory, "trained")
     row = {"world": world, "seed": seed, "people": trained["queries"],
            "stripes": score_stripes(muster, store, features, directory, False),
            "centred": score_stripes(muster, store, features, directory, True),

@@ -1,0 +1,60 @@
+#include "launcher/scoring_settings.h"
+
+#include "common/error.h"
+#include "launcher/experiment_file.h"
+#include "launcher/nearest_name.h"
+#include "trainer/metric_training.h"
+#include "trainer/scoring.h"
+
+namespace muster::launcher {
+namespace {
+
+using common::InputError;
+
+bool begins_with(const std::string& text, const std::string& start) {
+  return text.rfind(start, 0) == 0;
+}
+
+// A field may belong to scoring and yet change nothing here.
+void require_effect(const std::string& setting, proto::Metric metric) {
+  const auto refuse = [&](const std::string& served) {
+    throw InputError("--set " + setting, "does not reach metric " + trainer::metric_name(metric),
+                     "it is for " + served);
+  };
+  if (begins_with(setting, "scoring.metric=")) {
+    throw InputError("--set " + setting, "is what --metric says");
+  }
+  if (begins_with(setting, "scoring.learned.")) {
+    if (!trainer::is_learned_metric(metric)) refuse("kissme and xqda");
+  } else if (begins_with(setting, "model.")) {
+    if (metric != proto::MODEL) refuse("model");
+  } else {
+    throw InputError("--set " + setting, "does not reach one score",
+                     "fields that do: scoring.learned.* and the network's for scoring");
+  }
+}
+
+}  // namespace
+
+proto::Metric metric_named(const std::string& name, const std::string& source) {
+  std::vector<std::string> known;
+  for (const proto::Metric metric :
+       {proto::EUCLIDEAN, proto::COSINE, proto::KISSME, proto::XQDA, proto::MODEL}) {
+    if (trainer::metric_name(metric) == name) return metric;
+    known.push_back(trainer::metric_name(metric));
+  }
+  throw InputError(source, "metric '" + name + "' is not known", name_hint(name, known));
+}
+
+proto::Experiment scored_experiment(proto::Experiment experiment,
+                                    const std::vector<std::string>& settings,
+                                    proto::Metric metric) {
+  for (const std::string& setting : settings) {
+    apply_setting_of_stage(experiment, setting, proto::SCORE);
+    require_effect(setting, metric);
+  }
+  experiment.mutable_scoring()->set_metric(metric);
+  return experiment;
+}
+
+}  // namespace muster::launcher
