@@ -56,6 +56,10 @@ class SavedWeightsTest(unittest.TestCase):
         self.classify("inception_v3", torchvision.models.Inception3(CLASSES, init_weights=False),
                       299)
 
+    def test_resnet50_classifies_the_same(self):
+        self.classify("resnet50", torchvision.models.resnet50(weights=None, num_classes=CLASSES),
+                      96)
+
     def test_weights_of_another_network_are_refused_in_one_line(self):
         write_tensors(self.directory / "weights",
                       weights_of(torchvision.models.alexnet(num_classes=CLASSES)))
