@@ -39,7 +39,8 @@ class Inception(nn.Module):
         self.pool = Unit(channels, pool, 1)
 
     def forward(self, maps):
-        three, double = self.three(maps), self.double(maps)
+        # By its name in the table: `double` is a method of every module.
+        three, double = self.three(maps), self._modules["double"](maps)
         if self.halves:
             return torch.cat([three, double, functional.max_pool2d(maps, 3, 2, ceil_mode=True)], 1)
         pooled = (functional.max_pool2d(maps, 3, 1, 1) if self.largest
