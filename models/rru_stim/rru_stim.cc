@@ -153,7 +153,6 @@ class RruStim : public NetworkModel<Model> {
     MUSTER_REQUIRE(input.clips.size(4), ==, input_format_.crop_width);
     return network_->forward(input.clips, context);
   }
-  bool scores(const std::string& tensor) const override { return tensor != "parts"; }
   // Euclidean, of features of length 1; several variants of a tracklet, [tracklets, variants,
   // features], are averaged before.
   at::Tensor distance(const Signature& queries, const Signature& gallery) const override {
