@@ -419,7 +419,7 @@ TEST(StalTest, AttentionIsSwitchedOffAfterwards) {
   const Signature queries = stal_signature(1, 10), gallery = stal_signature(1, 20);
   const at::Tensor mean =
       (queries.at("parts_mean") - gallery.at("parts_mean")).square().sum(2).sqrt().sum() / 36;
-  EXPECT_LT(largest_difference(model->distance(queries, gallery).view({}), mean), 1e-12);
+  EXPECT_LT(largest_difference(model->distance(queries, gallery).squeeze(), mean), 1e-12);
 }
 
 TEST(StalTest, BranchesAndPartsAreScoredAlone) {

@@ -156,7 +156,7 @@ TEST_F(TrainingLoopTest, SettingsThatReachOnlyLaterStagesCostNoTraining) {
   EXPECT_EQ(progress_.steps.size(), 2u);
   ASSERT_EQ(progress_.notes.size(), 1u);
   EXPECT_TRUE(contains(progress_.notes[0], "already trained")) << progress_.notes[0];
-  EXPECT_TRUE(contains(progress_.notes[0], "extract --set")) << progress_.notes[0];
+  EXPECT_TRUE(contains(progress_.notes[0], "--set of extract and score")) << progress_.notes[0];
 }
 
 TEST_F(TrainingLoopTest, AnotherLossIsAnotherTrainingThoughItsGroupIsEmpty) {
