@@ -1,0 +1,201 @@
+#include "models/layers/bidirectional_lstm.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <vector>
+
+#include "common/error.h"
+
+namespace muster::models {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+
+constexpr int64_t kDirections = 2, kGates = 4;  // input, forget, candidate, output
+constexpr int64_t kLinesAtOnce = 64;            // least share of a thread
+
+// The step that a direction takes as its `place`-th one.
+int64_t step_at(int64_t direction, int64_t place, int64_t steps) {
+  return direction == 0 ? place : steps - 1 - place;
+}
+
+// Rows of one step and direction, [lines, ...]: where they start, and how far apart they are.
+template <typename Value>
+struct Rows {
+  Value* start = nullptr;  // null: zeros
+  int64_t stride = 0;
+  explicit Rows(const at::Tensor& rows)
+      : start(rows.defined() ? rows.data_ptr<Value>() : nullptr),
+        stride(rows.defined() ? rows.stride(0) : 0) {}
+  Value* operator[](int64_t line) const { return start + line * stride; }
+};
+
+// of_step(values [steps, lines, directions, n], direction, step) -> [lines, n]
+at::Tensor of_step(const at::Tensor& values, int64_t direction, int64_t step) {
+  return values.select(0, step).select(1, direction);
+}
+
+// c = f c_before + i g
+template <typename Value>
+void next_cells(const at::Tensor& gates, const at::Tensor& cells_before, const at::Tensor& cells) {
+  const int64_t units = cells.size(1);
+  const Rows<Value> gate(gates), before(cells_before), cell(cells);
+  at::parallel_for(0, cells.size(0), kLinesAtOnce, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const Value *input = gate[line], *forget = input + units, *candidate = forget + units;
+      Value* next = cell[line];
+      if (before.start == nullptr) {
+        for (int64_t unit = 0; unit < units; ++unit) next[unit] = input[unit] * candidate[unit];
+        continue;
+      }
+      const Value* earlier = before[line];
+      for (int64_t unit = 0; unit < units; ++unit) {
+        next[unit] = forget[unit] * earlier[unit] + input[unit] * candidate[unit];
+      }
+    }
+  });
+}
+
+// One step of one direction, [lines, ...] each.
+struct StepGradients {
+  at::Tensor gates, cells_before, squashed;  // of the forward pass; squashed is tanh(c)
+  at::Tensor of_output, of_later;            // of h: from outside, from the later step's gates
+  at::Tensor of_cells;                       // of c: the later step's share in, the earlier's out
+  at::Tensor of_gates;                       // out, before sigmoid and tanh
+};
+
+// cells_before and of_later may be undefined: zero.
+template <typename Value>
+void step_gradients(const StepGradients& step) {
+  const int64_t units = step.squashed.size(1);
+  const std::vector<Value> zeros(static_cast<size_t>(units), 0);
+  const Rows<Value> gate(step.gates), before(step.cells_before), squashed(step.squashed),
+      of_output(step.of_output), of_later(step.of_later), of_cells(step.of_cells),
+      of_gates(step.of_gates);
+  at::parallel_for(0, step.squashed.size(0), kLinesAtOnce, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const Value* __restrict__ values = gate[line];
+      const Value* __restrict__ earlier = before.start ? before[line] : zeros.data();
+      const Value* __restrict__ later = of_later.start ? of_later[line] : zeros.data();
+      const Value* __restrict__ cell = squashed[line];
+      const Value* __restrict__ output = of_output[line];
+      Value* __restrict__ carried = of_cells[line];
+      Value* __restrict__ out = of_gates[line];
+      for (int64_t unit = 0; unit < units; ++unit) {
+        const Value i = values[unit], f = values[units + unit], g = values[2 * units + unit],
+                    o = values[3 * units + unit];
+        const Value of_h = output[unit] + later[unit];
+        const Value of_c = carried[unit] + of_h * o * (1 - cell[unit] * cell[unit]);
+        out[unit] = of_c * g * i * (1 - i);
+        out[units + unit] = of_c * earlier[unit] * f * (1 - f);
+        out[2 * units + unit] = of_c * i * (1 - g * g);
+        out[3 * units + unit] = of_h * cell[unit] * o * (1 - o);
+        carried[unit] = of_c * f;
+      }
+    }
+  });
+}
+
+// lines [steps, lines, channels], input_weight [directions * 4 units, channels], bias likewise,
+// state_weight [directions, 4 units, units]. `keep`: a gradient will be asked for.
+struct BidirectionalLstm : torch::autograd::Function<BidirectionalLstm> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& lines,
+                            const at::Tensor& input_weight, const at::Tensor& bias,
+                            const at::Tensor& state_weight, bool keep) {
+    const int64_t steps = lines.size(0), count = lines.size(1), units = state_weight.size(2);
+    const at::Tensor gates = at::addmm(bias, lines.flatten(0, 1), input_weight.t())
+                                 .view({steps, count, kDirections, kGates * units});
+    const at::Tensor outputs = at::empty({steps, count, kDirections, units}, lines.options());
+    const at::Tensor cells =
+        at::empty({keep ? steps : 1, count, kDirections, units}, lines.options());
+    const at::Tensor squashed = at::empty_like(cells);
+    for (int64_t direction = 0; direction < kDirections; ++direction) {
+      const at::Tensor weight = state_weight[direction].t();
+      for (int64_t place = 0; place < steps; ++place) {
+        const int64_t step = step_at(direction, place, steps);
+        at::Tensor gate = of_step(gates, direction, step);
+        const at::Tensor cell = of_step(cells, direction, keep ? step : 0);
+        at::Tensor before;
+        if (place > 0) {
+          const int64_t earlier = step_at(direction, place - 1, steps);
+          gate.addmm_(of_step(outputs, direction, earlier), weight);
+          before = of_step(cells, direction, keep ? earlier : 0);
+        }
+        gate.narrow(1, 0, 2 * units).sigmoid_();
+        gate.narrow(1, 2 * units, units).tanh_();
+        at::Tensor output_gate = gate.narrow(1, 3 * units, units).sigmoid_();
+        AT_DISPATCH_FLOATING_TYPES(gate.scalar_type(), "next_cells",
+                                   [&] { next_cells<scalar_t>(gate, before, cell); });
+        at::Tensor bounded = of_step(squashed, direction, keep ? step : 0);
+        at::tanh_out(bounded, cell);
+        at::Tensor output = of_step(outputs, direction, step);
+        at::mul_out(output, output_gate, bounded);
+      }
+    }
+    if (keep) {
+      context->save_for_backward(
+          {lines, input_weight, state_weight, gates, cells, squashed, outputs});
+    }
+    return outputs.view({steps, count, kDirections * units});
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &lines = saved[0], &input_weight = saved[1], &state_weight = saved[2],
+                     &gates = saved[3], &cells = saved[4], &squashed = saved[5],
+                     &outputs = saved[6];
+    const int64_t steps = lines.size(0), units = state_weight.size(2);
+    const at::Tensor of_outputs = gradients[0].contiguous().view(outputs.sizes());
+    const at::Tensor of_gates = at::empty_like(gates);
+    const at::Tensor of_state_weight = at::zeros_like(state_weight);
+    for (int64_t direction = 0; direction < kDirections; ++direction) {
+      StepGradients step;
+      step.of_cells = at::zeros({lines.size(1), units}, lines.options());
+      for (int64_t place = steps - 1; place >= 0; --place) {
+        const int64_t now = step_at(direction, place, steps);
+        step.gates = of_step(gates, direction, now);
+        step.squashed = of_step(squashed, direction, now);
+        step.cells_before = place > 0
+                                ? of_step(cells, direction, step_at(direction, place - 1, steps))
+                                : at::Tensor();
+        step.of_output = of_step(of_outputs, direction, now);
+        if (step.of_gates.defined()) step.of_later = step.of_gates.mm(state_weight[direction]);
+        step.of_gates = of_step(of_gates, direction, now);
+        AT_DISPATCH_FLOATING_TYPES(gates.scalar_type(), "step_gradients",
+                                   [&] { step_gradients<scalar_t>(step); });
+      }
+      // Of all steps but the direction's first, whose state is zero.
+      const auto rows = [&](const at::Tensor& values, int64_t first) {
+        return values.select(2, direction).narrow(0, first, steps - 1).flatten(0, 1);
+      };
+      const int64_t first = direction == 0 ? 1 : 0;
+      at::Tensor of_weight = of_state_weight[direction];
+      at::mm_out(of_weight, rows(of_gates, first).t(), rows(outputs, 1 - first));
+    }
+    const at::Tensor all = of_gates.view({-1, kDirections * kGates * units});
+    return {all.mm(input_weight).view(lines.sizes()), all.t().mm(lines.flatten(0, 1)), all.sum(0),
+            of_state_weight, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor bidirectional_lstm(torch::nn::LSTM& lstm, const at::Tensor& lines) {
+  MUSTER_REQUIRE(lines.dim(), ==, 3);
+  MUSTER_REQUIRE(lines.size(0), >=, 1);
+  // Of each direction W, U and their biases.
+  const std::vector<at::Tensor> weights = lstm->all_weights();
+  MUSTER_REQUIRE(weights.size(), ==, 8U);
+  if (!lines.is_cpu()) return std::get<0>(lstm(lines));
+  const bool keep =
+      at::GradMode::is_enabled() && (lines.requires_grad() || weights[0].requires_grad());
+  return BidirectionalLstm::apply(lines.contiguous(), at::cat({weights[0], weights[4]}),
+                                  at::cat({weights[2] + weights[3], weights[6] + weights[7]}),
+                                  at::stack({weights[1], weights[5]}), keep);
+}
+
+}  // namespace muster::models
