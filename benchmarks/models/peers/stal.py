@@ -40,9 +40,9 @@ class Block(nn.Module):
         stride = 1 if one else 2
         self.three = nn.Sequential(Unit(channels, three_reduce),
                                    Unit(three_reduce, three, 3, stride, 1))
-        self.double = nn.Sequential(Unit(channels, double_reduce),
-                                    Unit(double_reduce, double, 3, 1, 1),
-                                    Unit(double, double, 3, stride, 1))
+        self.doubled = nn.Sequential(Unit(channels, double_reduce),
+                                     Unit(double_reduce, double, 3, 1, 1),
+                                     Unit(double, double, 3, stride, 1))
         if one:
             self.one, self.pool = Unit(channels, one), Unit(channels, pool)
             self.pooled = nn.MaxPool2d(3, 1, 1) if name == "5b" else nn.AvgPool2d(3, 1, 1)
@@ -51,8 +51,8 @@ class Block(nn.Module):
 
     def forward(self, maps):
         if self.one is None:
-            return torch.cat([self.three(maps), self.double(maps), self.pooled(maps)], 1)
-        return torch.cat([self.one(maps), self.three(maps), self.double(maps),
+            return torch.cat([self.three(maps), self.doubled(maps), self.pooled(maps)], 1)
+        return torch.cat([self.one(maps), self.three(maps), self.doubled(maps),
                           self.pool(self.pooled(maps))], 1)
 
 
@@ -134,7 +134,8 @@ class Stal(nn.Module):
         for index in range(PARTS):
             setattr(self, f"part{index + 1}", Part())
         scale = torch.tensor([input_size / 64, input_size / 128])
-        self.boxes = torch.tensor(BOXES) * scale.repeat(2)
+        # Within the last places of the map, where torchvision would pool from beyond it.
+        self.boxes = (torch.tensor(BOXES) * scale.repeat(2)).clamp(max=input_size - 16)
 
     def global_feature(self, low, clips):
         maps = self.backbone.blocks(low, "4c")
@@ -165,8 +166,14 @@ class Stal(nn.Module):
         return {"identity": self.classifier(self.global_feature(low, clips)), "parts": logits}
 
 
+def muster_weight(name, tensor):
+    """In torch `double` is a method of modules."""
+    return name.replace(".doubled.", ".double."), tensor
+
+
 def cases(long):
     clips, frames, side = (8, 8, 224) if long else (2, 4, 128)
     return [Case("stal", f"{clips} x {frames} frames of {side}x{side}", lambda: Stal(side),
                  lambda: {"clips": torch.randn(clips, frames, 3, side, side)},
-                 settings=f"stal {{ input_size: {side} }}", identities=IDENTITIES)]
+                 settings=f"stal {{ input_size: {side} }}", identities=IDENTITIES,
+                 weight=muster_weight)]
