@@ -39,22 +39,59 @@ at::Tensor of_step(const at::Tensor& values, int64_t direction, int64_t step) {
   return values.select(0, step).select(1, direction);
 }
 
-// c = f c_before + i g
+// tanh(x) = 2 sigmoid(2 x) - 1: torch's sigmoid takes a third of the time of its tanh. What is to
+// become a tanh is doubled before, and this is applied behind the sigmoid.
 template <typename Value>
-void next_cells(const at::Tensor& gates, const at::Tensor& cells_before, const at::Tensor& cells) {
+Value tanh_of_sigmoid(Value sigmoid) {
+  return 2 * sigmoid - 1;
+}
+
+// [rows of all directions' gates, n] with those of the candidates doubled.
+at::Tensor with_doubled_candidates(const at::Tensor& rows) {
+  const at::Tensor result = rows.clone(at::MemoryFormat::Contiguous);
+  result.view({kDirections, kGates, -1}).select(1, 2).mul_(2);
+  return result;
+}
+
+// Makes candidates of their sigmoids; c = f c_before + i g, doubled = 2 c. No cells_before: zero.
+template <typename Value>
+void next_cells(const at::Tensor& gates, const at::Tensor& cells_before, const at::Tensor& cells,
+                const at::Tensor& doubled) {
   const int64_t units = cells.size(1);
-  const Rows<Value> gate(gates), before(cells_before), cell(cells);
+  const std::vector<Value> zeros(static_cast<size_t>(units), 0);
+  const Rows<Value> gate(gates), before(cells_before), cell(cells), twice(doubled);
   at::parallel_for(0, cells.size(0), kLinesAtOnce, [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
-      const Value *input = gate[line], *forget = input + units, *candidate = forget + units;
-      Value* next = cell[line];
-      if (before.start == nullptr) {
-        for (int64_t unit = 0; unit < units; ++unit) next[unit] = input[unit] * candidate[unit];
-        continue;
-      }
-      const Value* earlier = before[line];
+      Value* const values = gate[line];
+      const Value* earlier = before.start != nullptr ? before[line] : zeros.data();
+      Value* const next = cell[line];
+      Value* const out = twice[line];
+#pragma GCC ivdep
       for (int64_t unit = 0; unit < units; ++unit) {
-        next[unit] = forget[unit] * earlier[unit] + input[unit] * candidate[unit];
+        const Value candidate = tanh_of_sigmoid(values[2 * units + unit]);
+        const Value value = values[units + unit] * earlier[unit] + values[unit] * candidate;
+        values[2 * units + unit] = candidate;
+        next[unit] = value;
+        out[unit] = 2 * value;
+      }
+    }
+  });
+}
+
+// Makes tanh(c) of sigmoid(2 c); h = o tanh(c).
+template <typename Value>
+void next_outputs(const at::Tensor& gates, const at::Tensor& squashed, const at::Tensor& outputs) {
+  const int64_t units = squashed.size(1);
+  const Rows<Value> gate(gates), bounded(squashed), output(outputs);
+  at::parallel_for(0, squashed.size(0), kLinesAtOnce, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const Value* const open = gate[line] + 3 * units;
+      Value* const cell = bounded[line];
+      Value* const out = output[line];
+#pragma GCC ivdep
+      for (int64_t unit = 0; unit < units; ++unit) {
+        cell[unit] = tanh_of_sigmoid(cell[unit]);
+        out[unit] = open[unit] * cell[unit];
       }
     }
   });
@@ -107,14 +144,16 @@ struct BidirectionalLstm : torch::autograd::Function<BidirectionalLstm> {
                             const at::Tensor& input_weight, const at::Tensor& bias,
                             const at::Tensor& state_weight, bool keep) {
     const int64_t steps = lines.size(0), count = lines.size(1), units = state_weight.size(2);
-    const at::Tensor gates = at::addmm(bias, lines.flatten(0, 1), input_weight.t())
+    const at::Tensor gates = at::addmm(with_doubled_candidates(bias), lines.flatten(0, 1),
+                                       with_doubled_candidates(input_weight).t())
                                  .view({steps, count, kDirections, kGates * units});
+    const at::Tensor state_weights = with_doubled_candidates(state_weight);
     const at::Tensor outputs = at::empty({steps, count, kDirections, units}, lines.options());
     const at::Tensor cells =
         at::empty({keep ? steps : 1, count, kDirections, units}, lines.options());
     const at::Tensor squashed = at::empty_like(cells);
     for (int64_t direction = 0; direction < kDirections; ++direction) {
-      const at::Tensor weight = state_weight[direction].t();
+      const at::Tensor weight = state_weights[direction].t();
       for (int64_t place = 0; place < steps; ++place) {
         const int64_t step = step_at(direction, place, steps);
         at::Tensor gate = of_step(gates, direction, step);
@@ -125,15 +164,14 @@ struct BidirectionalLstm : torch::autograd::Function<BidirectionalLstm> {
           gate.addmm_(of_step(outputs, direction, earlier), weight);
           before = of_step(cells, direction, keep ? earlier : 0);
         }
-        gate.narrow(1, 0, 2 * units).sigmoid_();
-        gate.narrow(1, 2 * units, units).tanh_();
-        at::Tensor output_gate = gate.narrow(1, 3 * units, units).sigmoid_();
-        AT_DISPATCH_FLOATING_TYPES(gate.scalar_type(), "next_cells",
-                                   [&] { next_cells<scalar_t>(gate, before, cell); });
+        gate.sigmoid_();
         at::Tensor bounded = of_step(squashed, direction, keep ? step : 0);
-        at::tanh_out(bounded, cell);
-        at::Tensor output = of_step(outputs, direction, step);
-        at::mul_out(output, output_gate, bounded);
+        AT_DISPATCH_FLOATING_TYPES(gate.scalar_type(), "next_cells",
+                                   [&] { next_cells<scalar_t>(gate, before, cell, bounded); });
+        bounded.sigmoid_();
+        AT_DISPATCH_FLOATING_TYPES(gate.scalar_type(), "next_outputs", [&] {
+          next_outputs<scalar_t>(gate, bounded, of_step(outputs, direction, step));
+        });
       }
     }
     if (keep) {

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "models/keyed_dropout.h"
+#include "models/layers/bidirectional_lstm.h"
 
 namespace muster::models {
 namespace {
@@ -37,9 +38,12 @@ SpatialRecurrence::SpatialRecurrence(const SpatialRecurrenceSize& size) : size_(
 at::Tensor SpatialRecurrence::reduced(const at::Tensor& maps) {
   MUSTER_REQUIRE(maps.dim(), ==, 4);
   MUSTER_REQUIRE(maps.size(1), ==, size_.in);
-  const at::Tensor by_place = maps.permute({0, 2, 3, 1}).contiguous();
-  return at::linear(by_place, difference_->weight)
-      .view({maps.size(0) / size_.frames, size_.frames, size_.height, size_.width, size_.channels});
+  const at::Tensor kernels = difference_->weight.unsqueeze(2).unsqueeze(3);
+  // Few channels go to the end of their places, not many.
+  return at::conv2d(maps, kernels)
+      .permute({0, 2, 3, 1})
+      .reshape(
+          {maps.size(0) / size_.frames, size_.frames, size_.height, size_.width, size_.channels});
 }
 
 // The context layer is applied to each axis' two directions by themselves and summed: 64 channels
@@ -51,8 +55,9 @@ at::Tensor SpatialRecurrence::swept(const at::Tensor& volume) {
   const auto sweep = [&](torch::nn::LSTM& lstm, int64_t axis) {
     // The swept axis leads, all lines follow as one batch.
     const at::Tensor lines = volume.transpose(0, axis);
+    const int64_t count = volume.numel() / lines.size(0) / size_.channels;
     const at::Tensor outputs =
-        std::get<0>(lstm(lines.reshape({lines.size(0), -1, size_.channels})));
+        bidirectional_lstm(lstm, lines.reshape({lines.size(0), count, size_.channels}));
     const at::Tensor share = at::linear(outputs, context_->weight.narrow(1, first, both))
                                  .view(lines.sizes())
                                  .transpose(0, axis);
