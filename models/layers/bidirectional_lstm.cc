@@ -115,22 +115,28 @@ void step_gradients(const StepGradients& step) {
       of_gates(step.of_gates);
   at::parallel_for(0, step.squashed.size(0), kLinesAtOnce, [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
-      const Value* __restrict__ values = gate[line];
-      const Value* __restrict__ earlier = before.start ? before[line] : zeros.data();
-      const Value* __restrict__ later = of_later.start ? of_later[line] : zeros.data();
-      const Value* __restrict__ cell = squashed[line];
-      const Value* __restrict__ output = of_output[line];
-      Value* __restrict__ carried = of_cells[line];
-      Value* __restrict__ out = of_gates[line];
+      const Value* __restrict__ const earlier = before.start ? before[line] : zeros.data();
+      const Value* __restrict__ const later = of_later.start ? of_later[line] : zeros.data();
+      const Value* __restrict__ const cell = squashed[line];
+      const Value* __restrict__ const output = of_output[line];
+      const Value* __restrict__ const inputs = gate[line];
+      const Value* __restrict__ const forgets = inputs + units;
+      const Value* __restrict__ const candidates = forgets + units;
+      const Value* __restrict__ const opens = candidates + units;
+      Value* __restrict__ const carried = of_cells[line];
+      Value* __restrict__ const of_inputs = of_gates[line];
+      Value* __restrict__ const of_forgets = of_inputs + units;
+      Value* __restrict__ const of_candidates = of_forgets + units;
+      Value* __restrict__ const of_opens = of_candidates + units;
+#pragma GCC ivdep
       for (int64_t unit = 0; unit < units; ++unit) {
-        const Value i = values[unit], f = values[units + unit], g = values[2 * units + unit],
-                    o = values[3 * units + unit];
+        const Value i = inputs[unit], f = forgets[unit], g = candidates[unit], o = opens[unit];
         const Value of_h = output[unit] + later[unit];
         const Value of_c = carried[unit] + of_h * o * (1 - cell[unit] * cell[unit]);
-        out[unit] = of_c * g * i * (1 - i);
-        out[units + unit] = of_c * earlier[unit] * f * (1 - f);
-        out[2 * units + unit] = of_c * i * (1 - g * g);
-        out[3 * units + unit] = of_h * cell[unit] * o * (1 - o);
+        of_inputs[unit] = of_c * g * i * (1 - i);
+        of_forgets[unit] = of_c * earlier[unit] * f * (1 - f);
+        of_candidates[unit] = of_c * i * (1 - g * g);
+        of_opens[unit] = of_h * cell[unit] * o * (1 - o);
         carried[unit] = of_c * f;
       }
     }

@@ -21,10 +21,11 @@ TimedCase srm_case(const TensorsByName& weights, const TensorsByName& inputs) {
     result.weights.emplace_back(item.key(), item.value());
   }
   result.forward = [block](const TensorsByName& given, const models::ForwardContext& context) {
-    const auto reduced = [&](const char* name) {
-      return block->reduced(given.at(name).flatten(0, 1));
-    };
-    return TensorsByName{{"logits", block->logits(reduced("first"), reduced("second"), context)}};
+    // Each clip is in one pair: what is linear comes behind the difference.
+    const at::Tensor reduced =
+        block->reduced((given.at("first") - given.at("second")).flatten(0, 1));
+    const at::Tensor nothing = at::zeros({1}, reduced.options()).expand_as(reduced);
+    return TensorsByName{{"logits", block->logits(reduced, nothing, context)}};
   };
   return result;
 }
