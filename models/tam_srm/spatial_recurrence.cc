@@ -42,8 +42,8 @@ at::Tensor SpatialRecurrence::reduced(const at::Tensor& maps) {
   // Few channels go to the end of their places, not many.
   return at::conv2d(maps, kernels)
       .permute({0, 2, 3, 1})
-      .reshape(
-          {maps.size(0) / size_.frames, size_.frames, size_.height, size_.width, size_.channels});
+      .contiguous()
+      .view({maps.size(0) / size_.frames, size_.frames, size_.height, size_.width, size_.channels});
 }
 
 // The context layer is applied to each axis' two directions by themselves and summed: 64 channels
@@ -67,7 +67,7 @@ at::Tensor SpatialRecurrence::swept(const at::Tensor& volume) {
   sweep(time_, kTimeAxis);
   sweep(horizontal_, kHorizontalAxis);
   sweep(vertical_, kVerticalAxis);
-  return sum.relu();
+  return sum.contiguous().relu_();
 }
 
 at::Tensor SpatialRecurrence::logits(const at::Tensor& first, const at::Tensor& second,
