@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "models/layers/row_product.h"
 
 namespace muster::models {
 namespace {
@@ -150,8 +151,8 @@ struct BidirectionalLstm : torch::autograd::Function<BidirectionalLstm> {
                             const at::Tensor& input_weight, const at::Tensor& bias,
                             const at::Tensor& state_weight, bool keep) {
     const int64_t steps = lines.size(0), count = lines.size(1), units = state_weight.size(2);
-    const at::Tensor gates = at::addmm(with_doubled_candidates(bias), lines.flatten(0, 1),
-                                       with_doubled_candidates(input_weight).t())
+    const at::Tensor gates = row_product(lines.flatten(0, 1), with_doubled_candidates(input_weight),
+                                         with_doubled_candidates(bias))
                                  .view({steps, count, kDirections, kGates * units});
     const at::Tensor state_weights = with_doubled_candidates(state_weight);
     const at::Tensor outputs = at::empty({steps, count, kDirections, units}, lines.options());
@@ -220,9 +221,10 @@ struct BidirectionalLstm : torch::autograd::Function<BidirectionalLstm> {
       at::Tensor of_weight = of_state_weight[direction];
       at::mm_out(of_weight, rows(of_gates, first).t(), rows(outputs, 1 - first));
     }
-    const at::Tensor all = of_gates.view({-1, kDirections * kGates * units});
-    return {all.mm(input_weight).view(lines.sizes()), all.t().mm(lines.flatten(0, 1)), all.sum(0),
-            of_state_weight, at::Tensor()};
+    const RowProductGradients inner = row_product_gradients(
+        of_gates.view({-1, kDirections * kGates * units}), lines.flatten(0, 1), input_weight);
+    return {inner.rows.view(lines.sizes()), inner.weight, inner.bias, of_state_weight,
+            at::Tensor()};
   }
 };
 

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "models/keyed_dropout.h"
 #include "models/layers/bidirectional_lstm.h"
+#include "models/layers/row_product.h"
 
 namespace muster::models {
 namespace {
@@ -58,9 +59,10 @@ at::Tensor SpatialRecurrence::swept(const at::Tensor& volume) {
     const int64_t count = volume.numel() / lines.size(0) / size_.channels;
     const at::Tensor outputs =
         bidirectional_lstm(lstm, lines.reshape({lines.size(0), count, size_.channels}));
-    const at::Tensor share = at::linear(outputs, context_->weight.narrow(1, first, both))
-                                 .view(lines.sizes())
-                                 .transpose(0, axis);
+    const at::Tensor share =
+        row_product(outputs.flatten(0, 1), context_->weight.narrow(1, first, both), {})
+            .view(lines.sizes())
+            .transpose(0, axis);
     sum = sum.defined() ? sum + share : share + context_->bias;
     first += both;
   };

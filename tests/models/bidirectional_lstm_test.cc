@@ -53,6 +53,27 @@ TEST(BidirectionalLstmTest, SaysWhatTorchSaysAndHasItsGradients) {
   }
 }
 
+// Of float32, products go another way: of 6 x 8 rows, not of 1 x 7.
+TEST(BidirectionalLstmTest, SaysInSinglePrecisionWhatItSaysInDouble) {
+  for (const auto& [steps, count] : {std::pair<int64_t, int64_t>{6, 8}, {1, 7}}) {
+    torch::nn::LSTM lstm = random_lstm(4, 3);
+    const at::Tensor values = normal_tensor({steps, count, 4}, 5);
+    const at::Tensor factors = normal_tensor({steps, count, 6}, 6);
+    const auto run = [&](at::ScalarType type) {
+      lstm->to(type);
+      const at::Tensor lines = values.to(type).clone().requires_grad_();
+      const at::Tensor found = bidirectional_lstm(lstm, lines);
+      auto results = gradients_of((found * factors.to(type)).sum(), lstm, lines);
+      results.push_back(found);
+      return results;
+    };
+    const auto exact = run(at::kDouble), single = run(at::kFloat);
+    for (size_t i = 0; i < exact.size(); ++i) {
+      EXPECT_LT(largest_difference(single[i].to(at::kDouble), exact[i]), 1e-4) << i;
+    }
+  }
+}
+
 TEST(BidirectionalLstmTest, NeedsNoGradients) {
   torch::nn::LSTM lstm = random_lstm(4, 3);
   const at::Tensor lines = normal_tensor({5, 3, 4}, 3);
