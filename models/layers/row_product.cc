@@ -6,10 +6,10 @@ namespace muster::models {
 namespace {
 
 // torch leaves a 1x1 convolution to oneDNN from 16 images on. The least number of images that
-// shares the rows out evenly; 0: none.
+// shares the rows out evenly; 0: none, or too few rows for oneDNN's reordering of weights to pay.
 int64_t images_of(const at::Tensor& rows) {
-  constexpr int64_t kLeastImages = 16, kMostImages = 64;
-  if (!rows.is_cpu() || rows.scalar_type() != at::kFloat || rows.size(0) == 0) return 0;
+  constexpr int64_t kLeastRows = 256, kLeastImages = 16, kMostImages = 64;
+  if (!rows.is_cpu() || rows.scalar_type() != at::kFloat || rows.size(0) < kLeastRows) return 0;
   for (int64_t images = kLeastImages; images <= kMostImages; ++images) {
     if (rows.size(0) % images == 0) return images;
   }
