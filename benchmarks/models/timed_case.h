@@ -30,9 +30,14 @@ struct BlockEntry {
 // A new block is a source in blocks/, a line here and in CMakeLists.txt.
 TimedCase rru_case(const TensorsByName& weights, const TensorsByName& inputs);
 TimedCase residual_recurrence_case(const TensorsByName& weights, const TensorsByName& inputs);
+TimedCase tam_case(const TensorsByName& weights, const TensorsByName& inputs);
+TimedCase srm_case(const TensorsByName& weights, const TensorsByName& inputs);
 
 inline std::vector<BlockEntry> block_cases() {
-  return {{"rru", &rru_case}, {"residual_recurrence", &residual_recurrence_case}};
+  return {{"rru", &rru_case},
+          {"residual_recurrence", &residual_recurrence_case},
+          {"tam", &tam_case},
+          {"srm", &srm_case}};
 }
 
 }  // namespace muster::benchmarks

@@ -29,6 +29,22 @@ class OneProcess : public models::StatisticsExchange {
   bool alone() const override { return true; }
 };
 
+// Scores of the first half of the clips beside the second, where the model judges pairs.
+void add_pair_logits(models::Model& model, models::ModelOutput& output,
+                     const models::ForwardContext& context) {
+  auto* judge = dynamic_cast<models::PairModel*>(&model);
+  if (judge == nullptr || !judge->judges_pairs()) return;
+  models::Signature first, second;
+  for (const auto& [name, value] : output.signature) {
+    const std::vector<at::Tensor> halves = value.chunk(2);
+    first[name] = halves.at(0);
+    second[name] = halves.at(1);
+  }
+  models::ForwardContext of_pairs = context;
+  of_pairs.clip_keys.resize(context.clip_keys.size() / 2);
+  output.logits["pairs"] = judge->pair_logits(first, second, of_pairs);
+}
+
 TimedCase network_case(const std::string& settings, int64_t identities) {
   proto::Model options;
   if (!google::protobuf::TextFormat::ParseFromString(settings, &options)) {
@@ -44,7 +60,9 @@ TimedCase network_case(const std::string& settings, int64_t identities) {
     if (given.count("flow") > 0) input.flow = given.at("flow");
     if (given.count("joints") > 0) input.joints = given.at("joints");
     if (given.count("boxes") > 0) input.boxes = given.at("boxes");
-    return model->forward(input, context).logits;
+    models::ModelOutput output = model->forward(input, context);
+    add_pair_logits(*model, output, context);
+    return output.logits;
   };
   return result;
 }

@@ -4,6 +4,8 @@
 
 #include "common/error.h"
 #include "models/keyed_dropout.h"
+#include "models/layers/bidirectional_lstm.h"
+#include "models/layers/row_product.h"
 
 namespace muster::models {
 namespace {
@@ -37,8 +39,11 @@ SpatialRecurrence::SpatialRecurrence(const SpatialRecurrenceSize& size) : size_(
 at::Tensor SpatialRecurrence::reduced(const at::Tensor& maps) {
   MUSTER_REQUIRE(maps.dim(), ==, 4);
   MUSTER_REQUIRE(maps.size(1), ==, size_.in);
-  const at::Tensor by_place = maps.permute({0, 2, 3, 1}).contiguous();
-  return at::linear(by_place, difference_->weight)
+  const at::Tensor kernels = difference_->weight.unsqueeze(2).unsqueeze(3);
+  // Few channels go to the end of their places, not many.
+  return at::conv2d(maps, kernels)
+      .permute({0, 2, 3, 1})
+      .contiguous()
       .view({maps.size(0) / size_.frames, size_.frames, size_.height, size_.width, size_.channels});
 }
 
@@ -51,18 +56,20 @@ at::Tensor SpatialRecurrence::swept(const at::Tensor& volume) {
   const auto sweep = [&](torch::nn::LSTM& lstm, int64_t axis) {
     // The swept axis leads, all lines follow as one batch.
     const at::Tensor lines = volume.transpose(0, axis);
+    const int64_t count = volume.numel() / lines.size(0) / size_.channels;
     const at::Tensor outputs =
-        std::get<0>(lstm(lines.reshape({lines.size(0), -1, size_.channels})));
-    const at::Tensor share = at::linear(outputs, context_->weight.narrow(1, first, both))
-                                 .view(lines.sizes())
-                                 .transpose(0, axis);
+        bidirectional_lstm(lstm, lines.reshape({lines.size(0), count, size_.channels}));
+    const at::Tensor share =
+        row_product(outputs.flatten(0, 1), context_->weight.narrow(1, first, both), {})
+            .view(lines.sizes())
+            .transpose(0, axis);
     sum = sum.defined() ? sum + share : share + context_->bias;
     first += both;
   };
   sweep(time_, kTimeAxis);
   sweep(horizontal_, kHorizontalAxis);
   sweep(vertical_, kVerticalAxis);
-  return sum.relu();
+  return sum.contiguous().relu_();
 }
 
 at::Tensor SpatialRecurrence::logits(const at::Tensor& first, const at::Tensor& second,

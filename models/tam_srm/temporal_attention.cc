@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/layers/row_product.h"
 
 namespace muster::models {
 namespace {
@@ -55,7 +56,8 @@ at::Tensor TemporalAttention::forward(const at::Tensor& frames, at::Tensor* atte
   const at::Tensor keys = frame_(frames);  // U f + b
   const at::Tensor input_weight =
       by_cell ? recurrent_->weight_ih : at::cat({past_->weight, recurrent_->weight_ih});
-  const at::Tensor inputs = at::linear(frames, input_weight);  // P
+  const at::Tensor inputs = row_product(frames.flatten(0, 1), input_weight, {})
+                                .view({frames.size(0), steps, input_weight.size(0)});  // P
   const at::Tensor state_weight = at::cat({state_->weight, recurrent_->weight_hh}).t();
   const at::Tensor bias =
       at::constant_pad_nd(recurrent_->bias_ih + recurrent_->bias_hh, {width, 0});
