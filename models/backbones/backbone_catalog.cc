@@ -79,12 +79,12 @@ Backbone create_googlenet(const proto::Backbone& options, uint64_t seed) {
       GoogLeNetOptions{options.v1(), options.width(), /*stem=*/true});
   network->add_classifier(network->channels(), options.classes());
   initialise_backbone(*network, seed);
-  return {network, [network](const at::Tensor& images, const ForwardContext& context) {
-            require_picture(images, 32, 32);
-            const at::Tensor early = network->inception1(network->convs(images, context), context);
-            return network->outputs(
-                network->inception3(network->inception2(early, context), context));
-          }};
+  return {
+      network, [network](const at::Tensor& images, const ForwardContext& context) {
+        require_picture(images, 32, 32);
+        const at::Tensor early = network->inception1(network->convs(images, context), context);
+        return network->outputs(network->inception3(network->inception2(early, context), context));
+      }};
 }
 
 Backbone create_inception_v3(const proto::Backbone& options, uint64_t seed) {
@@ -139,9 +139,8 @@ Backbone create_caffenet(const proto::Backbone& options, uint64_t seed) {
   settings.dropout = 0;
   if (options.input_size() != 0) settings.input_size = options.input_size();
   if (settings.input_size < CaffeNet::kSmallestInput || settings.input_size > 8192) {
-    refuse_setting("input_size",
-                   std::to_string(options.input_size()) + " is not in " +
-                       std::to_string(CaffeNet::kSmallestInput) + " to 8192");
+    refuse_setting("input_size", std::to_string(options.input_size()) + " is not in " +
+                                     std::to_string(CaffeNet::kSmallestInput) + " to 8192");
   }
   const auto network = std::make_shared<CaffeNet>(settings);
   initialise_backbone(*network, seed);
