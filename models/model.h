@@ -92,6 +92,9 @@ class Model {
   // [queries, gallery] between two signatures (first axes queries, gallery; a second axis
   // "variants" where tracklets were extracted in several ways); smaller is more alike.
   virtual at::Tensor distance(const Signature& queries, const Signature& gallery) const = 0;
+  // [tracklets, features], variants averaged: the vectors between which distance() is Euclidean.
+  // Undefined where it is no such distance.
+  virtual at::Tensor representation(const Signature& /*signature*/) const { return {}; }
   // Whether distance() must see the whole gallery in one call: what it says of one candidate
   // depends on the others.
   virtual bool wants_whole_gallery() const { return false; }

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "datastore/tracklet_role.h"
 #include "trainer/metric_training.h"
+#include "trainer/signature_rows.h"
 
 namespace muster::trainer {
 namespace {
@@ -56,23 +57,6 @@ at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
   return at::cdist(queries, gallery, 2.0, 2 /* never the matrix trick: it loses small distances */)
       .sum(0)
       .contiguous();
-}
-
-// Rows of every tensor, [rows, (variants,) ...].
-models::Signature signature_rows(const FeatureTable& table, const std::vector<int64_t>& rows) {
-  const at::Tensor index = at::tensor(rows, at::kLong);
-  models::Signature signature;
-  const auto add = [&](const std::string& name, const std::vector<float>& values,
-                       const std::vector<int64_t>& shape) {
-    std::vector<int64_t> all = {table.rows};
-    if (table.variants != 1) all.push_back(table.variants);
-    all.insert(all.end(), shape.begin(), shape.end());
-    signature[name] =
-        at::from_blob(const_cast<float*>(values.data()), all, at::kFloat).index_select(0, index);
-  };
-  if (table.features > 0) add("features", table.values, {table.features});
-  for (const auto& [name, tensor] : table.further) add(name, tensor.values, tensor.shape);
-  return signature;
 }
 
 // Distances of blocks of queries to the same gallery, by the network itself.

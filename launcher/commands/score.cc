@@ -21,6 +21,7 @@
 #include "trainer/metric_training.h"
 #include "trainer/run_directory.h"
 #include "trainer/scoring.h"
+#include "trainer/signature_rows.h"
 
 namespace muster::launcher {
 namespace {
@@ -78,9 +79,10 @@ proto::Metric metric_of(const CommandLine& line, const Run& run,
   return recorded.empty() ? proto::EUCLIDEAN : metric_named(recorded, table.name);
 }
 
-// The network, if its own distance is wanted.
-std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run) {
-  if (metric != proto::MODEL) return nullptr;
+// The network, if its own distance is wanted, or the vectors that it makes of what is in `queries`.
+std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run,
+                                         const trainer::FeatureTable& queries) {
+  if (metric != proto::MODEL && (queries.features > 0 || !run)) return nullptr;
   if (!run) {
     throw InputError("metric model", "wants the network", "name its training with --run DIR");
   }
@@ -90,7 +92,8 @@ std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run) {
 // Of --train-features or else of the queries' file; nothing for a metric that needs no learning.
 std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
                                                        const proto::Scoring& scoring,
-                                                       const trainer::FeatureTable& queries) {
+                                                       const trainer::FeatureTable& queries,
+                                                       const models::Model* model) {
   if (!trainer::is_learned_metric(scoring.metric())) {
     if (line.has("train-features")) {
       throw InputError("--train-features",
@@ -100,7 +103,8 @@ std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
     return std::nullopt;
   }
   if (!line.has("train-features")) return trainer::learn_metric(queries, scoring);
-  const trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"));
+  trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"));
+  if (model != nullptr) training = trainer::represented(training, *model);
   if (training.features != queries.features) {
     throw InputError(training.name, "has vectors of another size than " + queries.name);
   }
@@ -219,7 +223,7 @@ int run_score(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) return 0;
   if (line.has("metric")) metric_named(line.text("metric"), "--metric");
   if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
-  const trainer::FeatureTable queries = trainer::read_feature_file(line.text("features"));
+  trainer::FeatureTable queries = trainer::read_feature_file(line.text("features"));
   std::optional<trainer::FeatureTable> other_gallery;
   if (line.has("gallery-features")) {
     other_gallery = trainer::read_feature_file(line.text("gallery-features"));
@@ -235,12 +239,17 @@ int run_score(const std::vector<std::string>& arguments) {
   const proto::Experiment scored =
       scored_experiment(run ? run->experiment : proto::Experiment(), line.texts("set"), metric);
   if (run) run->experiment = measured_experiment(scored, queries, named);
-  const std::unique_ptr<models::Model> model = model_for(metric, run);
+  const std::unique_ptr<models::Model> model = model_for(metric, run, queries);
+  const models::Model* vectors_of = metric == proto::MODEL ? nullptr : model.get();
+  if (vectors_of != nullptr) {
+    if (other_gallery) other_gallery = trainer::represented(*other_gallery, *vectors_of);
+    queries = trainer::represented(queries, *vectors_of);
+  }
   split_of(queries);
   const auto progress = terminal_progress();
   int64_t gallery_size = 0;
   const std::optional<models::LearnedMetric> learned =
-      learned_metric_of(line, scored.scoring(), queries);
+      learned_metric_of(line, scored.scoring(), queries, vectors_of);
   const trainer::RankingResult result =
       trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress,
                      {model.get(), learned ? &*learned : nullptr});

@@ -43,11 +43,8 @@ class Trl : public NetworkModel<Model> {
     // Mode 2: never by a matrix product, which loses small distances.
     return at::cdist(representation(queries), representation(gallery), 2.0, 2);
   }
-
- private:
-  // [tracklets, features]: (beta g_O / |g_O|, (1 - beta) g_A / |g_A|), or the one stream's feature
-  // divided by its length.
-  at::Tensor representation(const Signature& signature) const {
+  // (beta g_O / |g_O|, (1 - beta) g_A / |g_A|), or the one stream's feature divided by its length.
+  at::Tensor representation(const Signature& signature) const override {
     const bool has_aligned = options_.alignment() != proto::Trl::UNALIGNED;
     const proto::Trl::Streams streams = has_aligned ? options_.streams() : proto::Trl::MAIN_ONLY;
     if (streams == proto::Trl::MAIN_ONLY) return stream_feature(signature, "main");
@@ -56,6 +53,8 @@ class Trl : public NetworkModel<Model> {
                     (1 - options_.beta()) * stream_feature(signature, "aligned")},
                    1);
   }
+
+ private:
   // Of unit length. Variants of a tracklet, [tracklets, variants, features], are averaged.
   at::Tensor stream_feature(const Signature& signature, const std::string& stream) const {
     const double alpha = options_.scored_alpha() < 0 ? options_.alpha() : options_.scored_alpha();

@@ -95,6 +95,29 @@ class NetworkDistanceTest(SmallStoreTest):
             both = numpy.concatenate([beta * main, (1 - beta) * aligned], axis=1)
             self.assertAlmostEqual(self.precision(*settings), self.expected(both), places=6)
 
+    def test_learned_metrics_see_the_vectors_that_the_network_compares(self):
+        features = self.directory / "all.h5"
+        muster("extract", "--run", self.run_of_trl, "--store", f"small={self.store}", "--role",
+               "probe,gallery,train", "--features", features)
+        plain = self.directory / "plain.h5"
+        with h5py.File(features) as file, h5py.File(plain, "w") as copy:
+            streams = [unit(0.25 * file[f"{stream}_generic"][:].mean(1)
+                            + 0.75 * file[f"{stream}_specific"][:].mean(1))
+                       for stream in ("main", "aligned")]
+            copy["features"] = (0.5 * numpy.concatenate(streams, axis=1)).astype("float32")
+            for name in ("identity", "camera", "role"):
+                copy[name] = file[name][:]
+        for metric, settings in [("xqda", ()), ("euclidean", ()),
+                                 ("kissme", ("--set", "scoring.learned.components=4"))]:
+            by_network = muster_json("score", "--features", features, "--run", self.run_of_trl,
+                                     "--metric", metric, *settings)
+            by_vectors = muster_json("score", "--features", plain, "--metric", metric, *settings)
+            self.assertEqual(by_network["rank"], by_vectors["rank"], metric)
+            self.assertAlmostEqual(by_network["map"], by_vectors["map"], places=6)
+            error = muster("score", "--features", features, "--metric", metric, *settings,
+                           code=2).stderr
+            self.assertIn("has no 'features'", error)
+
     def test_alpha_at_scoring_replaces_that_of_training(self):
         seen = set()
         for alpha in (0, 0.7, 1):
