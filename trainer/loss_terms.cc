@@ -119,13 +119,18 @@ std::vector<uint64_t> pair_keys(const models::ForwardContext& context, const at:
   return keys;
 }
 
-void add_pair(const proto::PairLoss& settings, const PairJudge& judge, GlobalSignature& batch,
+// Pairs are mined among the vectors that the triplet loss compares: of unit length where it has
+// them so.
+void add_pair(const proto::Loss& loss, const PairJudge& judge, GlobalSignature& batch,
               Terms& terms) {
   const models::Signature& all = batch.all();
+  const auto compared = [&](const at::Tensor& features) {
+    return loss.video_triplet().normalise() ? models::unit_rows(features.detach()) : features;
+  };
   const models::JudgedPairs pairs =
       batch.has("features")
-          ? models::mine_pairs(batch.own("features"), batch.own_labels(), all.at("features"),
-                               batch.all_labels(), batch.first_row())
+          ? models::mine_pairs(compared(batch.own("features")), batch.own_labels(),
+                               compared(all.at("features")), batch.all_labels(), batch.first_row())
           : models::neighbouring_pairs(batch.own_labels(), batch.all_labels(), batch.first_row());
   const at::Tensor anchors = pairs.anchors + batch.first_row();
   const auto rows = [&](const at::Tensor& index) {
@@ -140,7 +145,7 @@ void add_pair(const proto::PairLoss& settings, const PairJudge& judge, GlobalSig
                                rows(at::cat({pairs.positives, pairs.negatives})), context);
   const int64_t each = anchors.size(0);
   const at::Tensor same = at::arange(2 * each, anchors.options()).lt(each);
-  terms.push_back({"pair", settings.weight(), models::pair_loss(logits, same)});
+  terms.push_back({"pair", loss.pair().weight(), models::pair_loss(logits, same)});
 }
 
 // The order is the same on every rank: gathering is collective.
@@ -155,7 +160,7 @@ Terms local_terms(const proto::Loss& settings, const models::ModelOutput& output
     add_attentive_triplet(settings.attentive_triplet(), batch, terms);
   }
   if (settings.has_heat_map()) add_heat_map(settings.heat_map(), output, terms);
-  if (settings.has_pair()) add_pair(settings.pair(), judge, batch, terms);
+  if (settings.has_pair()) add_pair(settings, judge, batch, terms);
   return terms;
 }
 

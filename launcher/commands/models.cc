@@ -132,7 +132,8 @@ Description described_model(const models::ModelEntry& entry, const proto::Model&
     for (const auto& [name, value] : output.logits) {
       description.outputs["logits." + name] = value.sizes().vec();
     }
-    if (auto* pairs = dynamic_cast<models::PairModel*>(model.get())) {
+    auto* pairs = dynamic_cast<models::PairModel*>(model.get());
+    if (pairs != nullptr && pairs->judges_pairs()) {
       description.outputs["pair_logits"] =
           pairs->pair_logits(output.signature, output.signature, context).sizes().vec();
     }

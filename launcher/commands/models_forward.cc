@@ -143,7 +143,7 @@ models::NamedTensors model_outputs(const ChosenNetwork& chosen, const Tensors& w
   add_outputs("other.", second, all);
   all.emplace_back("distance", model->distance(output.signature, second.signature));
   auto* pairs = dynamic_cast<models::PairModel*>(model.get());
-  if (pairs != nullptr && input.clips.size(0) == other.clips.size(0)) {
+  if (pairs != nullptr && pairs->judges_pairs() && input.clips.size(0) == other.clips.size(0)) {
     all.emplace_back("pair_logits",
                      pairs->pair_logits(output.signature, second.signature, context));
   }

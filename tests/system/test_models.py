@@ -88,6 +88,21 @@ class ModelsTest(TemporaryDirectoryTest):
         text = muster("models", "describe", "stsrn", *SMALL, "--frames", 7).stdout
         self.assertIn("[7, 4, 60, 44]", text)
 
+    def test_every_row_of_every_table_can_be_described(self):
+        for entry in muster_json("models", "list")["models"]:
+            rows = {row["model"]: row["parameters"] for row in entry["rows"]}
+            small = [text for text, parameters in rows.items() if parameters < 2e7]
+            for text in small or list(rows)[:1]:
+                settings = text[text.index("{") + 1:text.rindex("}")].split()
+                pairs = zip(settings[::2], settings[1::2])
+                described = muster_json(
+                    "models", "describe", entry["name"], "--frames",
+                    6 if entry["name"] == "tam_srm" else 2,
+                    *[part for name, value in pairs
+                      for part in ("--set", f"model.{entry['name']}.{name[:-1]}={value}")])
+                self.assertEqual(described["parameters"], rows[text], text)
+                self.assertGreater(described["multiply_adds"], 0)
+
     def forward(self, weights, tensors, *arguments, code=0):
         written = self.directory / "out.safetensors"
         done = muster("models", "forward", "stsrn", *SMALL, *arguments, "--weights",

@@ -284,13 +284,20 @@ StepLosses with_judge(const proto::Loss& settings, const models::ModelOutput& ou
   return step_losses(settings, output, label_tensor_of(kLabels), {6}, *alone, {&model, &context});
 }
 
-TEST(LossTermsTest, PairsAreEveryAnchorWithItsPositiveAndItsHardestNegative) {
+// Against pairs found one by one, among features as they are or of unit length.
+void expect_hardest_pairs(bool normalise) {
   proto::Loss settings;
   settings.mutable_pair();
-  const models::ModelOutput output = whole_output();
+  settings.mutable_video_triplet()->set_normalise(normalise);
+  settings.mutable_video_triplet()->set_weight(0);
+  models::ModelOutput output = whole_output();
+  // Lengths that change who is near.
+  output.signature.at("features") =
+      output.signature.at("features") * at::tensor({1.0, 4.0, 0.2, 2.0, 0.5, 9.0}).unsqueeze(1);
   SmallPairModel model;
   const StepLosses losses = with_judge(settings, output, model, false);
-  const at::Tensor& features = output.signature.at("features");
+  at::Tensor features = output.signature.at("features");
+  if (normalise) features = features / features.norm(2, 1, true);
   const std::vector<int64_t> positives = {2, 3, 0, 1, 5, 4};
   double sum = 0;
   for (int64_t anchor = 0; anchor < 6; ++anchor) {
@@ -312,7 +319,15 @@ TEST(LossTermsTest, PairsAreEveryAnchorWithItsPositiveAndItsHardestNegative) {
     sum -=
         log_probability(positives[static_cast<size_t>(anchor)], 1) + log_probability(negative, 0);
   }
-  EXPECT_NEAR(losses.total, sum / 12, 1e-12);
+  EXPECT_NEAR(losses.total, sum / 12, 1e-12) << normalise;
+}
+
+TEST(LossTermsTest, PairsAreEveryAnchorWithItsPositiveAndItsHardestNegative) {
+  expect_hardest_pairs(/*normalise=*/false);
+}
+
+TEST(LossTermsTest, PairsAreMinedAmongTheVectorsOfTheTriplet) {
+  expect_hardest_pairs(/*normalise=*/true);
 }
 
 TEST(LossTermsTest, PairsAreJudgedInOneCallWithKeysOfTheirOwn) {
