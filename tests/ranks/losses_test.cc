@@ -171,7 +171,10 @@ class FaultyCommunicator : public Communicator {
     world().broadcast(buffer, count, type, root);
   }
   void barrier() override { world().barrier(); }
-  [[noreturn]] void abort(int exit_code) override { world().abort(exit_code); }
+  [[noreturn]] void abort(int exit_code) override {
+    world().abort(exit_code);
+    std::terminate();
+  }
 
  private:
   const Fault fault_;
