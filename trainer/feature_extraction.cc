@@ -231,6 +231,16 @@ std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
   return model;
 }
 
+void require_features_of_run(const FeatureTable& table, const FinishedRun& run) {
+  const auto made_by = table.facts.find("checkpoint_sha256");
+  if (made_by == table.facts.end() || made_by->second == common::sha256_of_file(run.weights)) {
+    return;
+  }
+  throw common::InputError(table.name,
+                           "was extracted with other weights than those of " + run.weights.string(),
+                           "name the run that made it, or extract again");
+}
+
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress) {
   models::require_distance(request.run.experiment.model());
   const Extractor extractor(request);

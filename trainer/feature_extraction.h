@@ -28,6 +28,9 @@ struct ExtractionRequest {
 // weight file if it does not fit.
 std::unique_ptr<models::Model> load_model(const FinishedRun& run);
 
+// Throws InputError if the table says that other weights than the run's made it.
+void require_features_of_run(const FeatureTable& table, const FinishedRun& run);
+
 // Rows in the store's order: every tracklet with one of the wanted roles. The frames that the
 // settings choose of a tracklet, max_frames of them or all of a shorter one (with fixed_length as
 // often as it takes), pass through the network as one clip, once per variant (crop x flip). The

@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <set>
@@ -7,12 +9,15 @@
 #include "common/error.h"
 #include "launcher/chosen_network.h"
 #include "launcher/commands/models.h"
+#include "launcher/nearest_name.h"
 #include "models/initialisation.h"
 #include "models/safetensors.h"
 #include "models/weight_loading.h"
 
 namespace muster::launcher {
 namespace {
+
+constexpr const char* kMadeBy = "muster models forward";
 
 using common::InputError;
 using Tensors = std::map<std::string, at::Tensor>;
@@ -106,6 +111,29 @@ int64_t classes_of(const ChosenNetwork& chosen, const Tensors& weights, const Co
   });
 }
 
+// What the network cannot be looking for: a slip of the pen would pass unseen.
+void require_known_names(const Tensors& tensors, const std::vector<std::string>& known,
+                         const std::string& file) {
+  for (const auto& [name, value] : tensors) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw InputError(file, "tensor '" + name + "' is not known", name_hint(name, known));
+  }
+}
+
+// Only what an earlier pass wrote may be replaced.
+void require_replaceable_output(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return;
+  try {
+    const auto metadata = models::read_safetensors(path).metadata;
+    const auto made_by = metadata.find("made_by");
+    if (made_by != metadata.end() && made_by->second == kMadeBy) return;
+  } catch (const InputError&) {
+  }
+  throw InputError(path.string(), "is there and no output of muster models forward",
+                   "choose another --output");
+}
+
 void load(const models::NamedTensors& network, const Tensors& weights, const CommandLine& line) {
   const bool partial = line.has("partial");
   const models::WeightReport report = models::load_weights(
@@ -127,11 +155,14 @@ models::NamedTensors model_outputs(const ChosenNetwork& chosen, const Tensors& w
   const std::string file = line.text("input");
   const Tensors tensors = models::read_safetensors(file).tensors;
   const int64_t identities = classes_of(chosen, weights, line);
+  require_known_names(tensors, {"input", "other", "boxes", "other_boxes", "joints", "other_joints"},
+                      file);
   const auto model = chosen.model->create(chosen.model_options, identities, 1);
-  load(models::weights_of(*model), weights, line);
   const models::InputFormat format = model->input_format();
   const models::ModelInput input = model_input(tensors, "input", "", format, file);
+  // Before the weights come, so that they lose nothing.
   model->to(input.clips.scalar_type());
+  load(models::weights_of(*model), weights, line);
   const models::ModelOutput output = model->forward(input, context);
   models::NamedTensors all;
   add_outputs("", output, all);
@@ -159,12 +190,13 @@ models::NamedTensors backbone_outputs(const ChosenNetwork& chosen, const Tensors
   if (!options.has_classes()) {
     options.set_classes(static_cast<int32_t>(classes_of(chosen, weights, line)));
   }
+  require_known_names(tensors, {"input"}, file);
   const models::Backbone backbone = chosen.backbone->create(options, 1);
-  load(models::weights_of(backbone), weights, line);
   const at::Tensor images = input_tensor(tensors, "input", file);
   require_shape(images, {-1, chosen.backbone->channels, -1, -1},
                 "[images, channels, height, width]", "input", file);
   backbone.module->to(images.scalar_type());
+  load(models::weights_of(backbone), weights, line);
   const models::BackboneOutputs outputs = backbone.forward(images, context);
   return {outputs.begin(), outputs.end()};
 }
@@ -175,6 +207,7 @@ int forward_network(const CommandLine& line) {
   const ChosenNetwork chosen = choose_network(line.text("name"), line.texts("set"));
   const std::string target = line.path("output");
   line.text("input");
+  require_replaceable_output(target);
   const Tensors weights = models::read_safetensors(line.text("weights")).tensors;
   const at::NoGradGuard no_gradients;
   OwnStatistics statistics;
@@ -184,7 +217,7 @@ int forward_network(const CommandLine& line) {
                             chosen.model != nullptr
                                 ? model_outputs(chosen, weights, line, context)
                                 : backbone_outputs(chosen, weights, line, context),
-                            {});
+                            {{"made_by", kMadeBy}});
   return 0;
 }
 

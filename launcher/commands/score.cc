@@ -233,6 +233,8 @@ int run_score(const std::vector<std::string>& arguments) {
   if (line.has("run")) {
     run = trainer::read_finished_run(line.text("run"));
     models::require_distance(run->experiment.model());
+    trainer::require_features_of_run(queries, *run);
+    trainer::require_features_of_run(gallery, *run);
   }
   const NamedRules named = rules_of(line, queries);
   const proto::Metric metric = metric_of(line, run, queries);

@@ -47,10 +47,20 @@ Covariances covariances(const at::Tensor& x, const at::Tensor& z, const Labelled
           masked_covariance(x, z, pair_mask(first, second, false), source, "two persons")};
 }
 
-// W [features, dimensions].
-at::Tensor discriminant_directions(const at::Tensor& within, const at::Tensor& between,
-                                   int64_t dimensions) {
-  const auto [left, singular, right] = at::linalg_svd(at::linalg_solve(within, between), false);
+// within^-1 between. `lambda` makes `within` regular unless the vectors are huge beside it.
+at::Tensor solved(const at::Tensor& within, const at::Tensor& between, const std::string& source) {
+  try {
+    const at::Tensor solution = at::linalg_solve(within, between);
+    if (solution.isfinite().all().item<bool>()) return solution;
+  } catch (const c10::Error&) {
+  }
+  throw common::InputError(source, "has vectors whose covariance cannot be inverted",
+                           "scale them, or raise scoring.learned.lambda");
+}
+
+// W [features, dimensions] of the ratio within^-1 between.
+at::Tensor discriminant_directions(const at::Tensor& ratio, int64_t dimensions) {
+  const auto [left, singular, right] = at::linalg_svd(ratio, false);
   int64_t kept = dimensions;
   if (kept == 0) kept = std::max<int64_t>(1, singular.gt(1).sum().item<int64_t>());
   return left.slice(1, 0, std::min(kept, left.size(1)));
@@ -87,7 +97,8 @@ LearnedMetric learn_xqda(const LabelledVectors& first, const LabelledVectors& se
       covariances(all.slice(0, 0, count), all.slice(0, count), first, second, source);
   const at::Tensor within =
       found.within + settings.lambda * at::eye(all.size(1), found.within.options());
-  const at::Tensor chosen = discriminant_directions(within, found.between, settings.dimensions);
+  const at::Tensor chosen =
+      discriminant_directions(solved(within, found.between, source), settings.dimensions);
   const auto inverse = [&](const at::Tensor& covariance, const std::string& persons) {
     return inverse_covariance(chosen.t().matmul(covariance).matmul(chosen), source,
                               "pairs of " + persons, "keep fewer dimensions");

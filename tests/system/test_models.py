@@ -138,6 +138,28 @@ class ModelsTest(TemporaryDirectoryTest):
         numpy.testing.assert_allclose(doubles, singles, rtol=1e-3, atol=1e-5)
         self.assertGreater(abs(doubles - singles).max(), 0)
 
+    def test_weights_of_float64_lose_nothing(self):
+        weights = {name: value.astype(numpy.float64) * (1 + 1e-12)
+                   for name, value in small_stsrn_weights().items()}
+        exact = clips(1, kind=numpy.float64)
+        rounded = {name: value.astype(numpy.float32) for name, value in weights.items()}
+        difference = (self.forward(weights, {"input": exact})["features"]
+                      - self.forward(rounded, {"input": exact})["features"])
+        self.assertGreater(abs(difference).max(), 0)
+
+    def test_only_outputs_are_replaced(self):
+        written = self.directory / "out.safetensors"
+        self.forward(small_stsrn_weights(), {"input": clips(1)})
+        self.forward(small_stsrn_weights(), {"input": clips(2)})  # its own
+        self.assertEqual(read_safetensors(written)["features"].shape, (2, 8))
+        for content in (b"notes", (self.directory / "in.safetensors").read_bytes()):
+            written.write_bytes(content)
+            error = muster("models", "forward", "stsrn", *SMALL, "--weights",
+                           self.directory / "weights.safetensors", "--input",
+                           self.directory / "in.safetensors", "--output", written, code=2).stderr
+            self.assertIn("is there and no output of muster models forward", error)
+            self.assertEqual(written.read_bytes(), content)
+
     def test_no_clips_have_no_signatures(self):
         outputs = self.forward(small_stsrn_weights(), {"input": clips(0)})
         self.assertEqual(outputs["features"].shape, (0, 8))
@@ -148,6 +170,7 @@ class ModelsTest(TemporaryDirectoryTest):
                 ({}, "in.safetensors: has no tensor 'input'"),
                 ({"input": clips(1)[..., :39].copy()}, "tensor 'input' is [1, 3, 5, 56, 39]"),
                 ({"input": clips(1)[:, :, :3].copy()}, "of sizes [any, any, 5, 56, 40]"),
+                ({"input": clips(1), "inptu": clips(1)}, "did you mean 'input'?"),
                 ({"input": clips(1)[0]}, "tensor 'input' is [3, 5, 56, 40]"),
                 ({"input": clips(1)[:, :0].copy()}, "has no frames"),
                 ({"input": numpy.full((1, 2, 5, 56, 40), numpy.nan)}, "not finite"),

@@ -95,6 +95,16 @@ class NetworkDistanceTest(SmallStoreTest):
             both = numpy.concatenate([beta * main, (1 - beta) * aligned], axis=1)
             self.assertAlmostEqual(self.precision(*settings), self.expected(both), places=6)
 
+    def test_features_of_other_weights_are_refused(self):
+        other = self.directory / "other"
+        muster("train", "--spec", self.spec(), "--store", f"small={self.store}", "--run", other,
+               "--set", "training.steps=1")
+        for metric in ("model", "euclidean"):
+            error = muster("score", "--features", self.features, "--run", other, "--metric", metric,
+                           code=2).stderr
+            self.assertIn("was extracted with other weights", error)
+            self.assertEqual(error.count("\n"), 1, error)
+
     def test_learned_metrics_see_the_vectors_that_the_network_compares(self):
         features = self.directory / "all.h5"
         muster("extract", "--run", self.run_of_trl, "--store", f"small={self.store}", "--role",
