@@ -17,7 +17,8 @@ using at::RecordFunction;
 // `recorder`.
 struct Recorder {
   std::vector<LayerProfile> layers;
-  std::map<const void*, size_t> layer_of;  // by the memory of weights
+  std::map<const void*, size_t> layer_of;  // by the memory of weights and of their copies
+  std::vector<at::Tensor> copies;          // alive, so that their memory means nothing else
   size_t without_weights = 0;              // index in layers
   bool in_layer = false;
   size_t layer = 0;  // that the running operation belongs to
@@ -32,6 +33,7 @@ std::string layer_name(const std::string& parameter) {
 // What an operation's start tells its end.
 struct Operation : at::ObserverContext {
   bool opens_layer = false;
+  bool copies = false;              // weights: its output is looked up as they are
   int64_t products_per_output = 0;  // convolutions know their output only at the end
 };
 
@@ -54,8 +56,19 @@ bool is_view(const std::string& name) {
   for (const char* view :
        {"aten::t", "aten::transpose", "aten::view", "aten::detach", "aten::slice", "aten::select",
         "aten::unsqueeze", "aten::flatten", "aten::chunk", "aten::split", "aten::reshape",
-        "aten::expand", "aten::as_strided"}) {
+        "aten::expand", "aten::as_strided", "aten::permute", "aten::narrow", "aten::squeeze",
+        "aten::unbind"}) {
     if (name == view) return true;
+  }
+  return false;
+}
+
+// What it makes of weights, a product uses in their place: several ones at once count for the
+// first.
+bool is_copy(const std::string& name) {
+  for (const char* copy : {"aten::cat", "aten::stack", "aten::clone", "aten::contiguous",
+                           "aten::constant_pad_nd", "aten::_to_copy"}) {
+    if (name == copy) return true;
   }
   return false;
 }
@@ -72,9 +85,12 @@ int64_t matrix_products(const at::Tensor& left, const at::Tensor& right) {
 void count_products(const RecordFunction& function, Operation& operation) {
   const std::string name = function.name();
   const auto tensor = [&](size_t index) { return function.inputs()[index].toTensor(); };
-  if (name == "aten::mm" || name == "aten::bmm") {
+  const auto is = [&](const std::string& product) {
+    return name == product || name == product + "_";
+  };
+  if (is("aten::mm") || is("aten::bmm")) {
     running_layer().multiply_adds += matrix_products(tensor(0), tensor(1));
-  } else if (name == "aten::addmm" || name == "aten::baddbmm" || name == "aten::addbmm") {
+  } else if (is("aten::addmm") || is("aten::baddbmm") || is("aten::addbmm")) {
     running_layer().multiply_adds += matrix_products(tensor(1), tensor(2));
   } else if (name == "aten::mv") {
     running_layer().multiply_adds += tensor(0).numel();
@@ -96,6 +112,7 @@ std::unique_ptr<at::ObserverContext> on_start(const RecordFunction& function) {
   auto operation = std::make_unique<Operation>();
   if (recorder == nullptr || is_view(function.name())) return operation;
   for (const c10::IValue& value : function.inputs()) find_layer(value, *operation);
+  operation->copies = operation->opens_layer && is_copy(function.name());
   count_products(function, *operation);
   return operation;
 }
@@ -107,7 +124,12 @@ void on_end(const RecordFunction& function, at::ObserverContext* context) {
   if (!outputs.empty() && outputs[0].isTensor() && outputs[0].toTensor().defined()) {
     const at::Tensor output = outputs[0].toTensor();
     running_layer().multiply_adds += output.numel() * operation.products_per_output;
-    if (operation.opens_layer) running_layer().output = output.sizes().vec();
+    if (operation.copies) {
+      recorder->layer_of[output.storage().data()] = recorder->layer;
+      recorder->copies.push_back(output);
+    } else if (operation.opens_layer) {
+      running_layer().output = output.sizes().vec();
+    }
   }
   if (operation.opens_layer) recorder->in_layer = false;
 }

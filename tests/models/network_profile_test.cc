@@ -55,6 +55,22 @@ TEST(NetworkProfileTest, CountsALinearLayerOverSeveralAxesAndCalls) {
   }
 }
 
+TEST(NetworkProfileTest, CountsProductsInPlaceAndOfCopiedWeights) {
+  torch::nn::Linear first(4, 4), second(4, 4);
+  NamedTensors weights = named(first, "first");
+  for (const auto& item : named(second, "second")) weights.push_back(item);
+  const auto layers = profile_layers(weights, [&] {
+    at::Tensor sum = at::zeros({3, 4});
+    sum.addmm_(at::ones({3, 4}), second->weight.t());
+    at::Tensor both = at::zeros({2, 3, 4});
+    both.baddbmm_(at::ones({2, 3, 4}), at::stack({first->weight, second->weight}).transpose(1, 2));
+  });
+  ASSERT_EQ(layers.size(), 2u);
+  EXPECT_EQ(layers[0].multiply_adds, 2 * 3 * 4 * 4);  // both at once count for the first
+  EXPECT_EQ(layers[0].output, (Shape{2, 3, 4}));
+  EXPECT_EQ(layers[1].multiply_adds, 3 * 4 * 4);
+}
+
 // Four gates from 3 inputs and 5 units, at 7 steps of 2 clips.
 TEST(NetworkProfileTest, CountsAnLstm) {
   torch::nn::LSTM layer(torch::nn::LSTMOptions(3, 5).batch_first(true));

@@ -81,12 +81,21 @@ class ModelsTest(TemporaryDirectoryTest):
                                           "multiply_adds": 7 * 60 * 44 * 4 * 5 * 25})
         self.assertEqual(layers["features"]["output"], [1, 7, 8])
         self.assertEqual(layers["features"]["multiply_adds"], 7 * 640 * 8)
+        self.assertEqual(layers["hidden_to_hidden"]["multiply_adds"], (7 - 1) * 8 * 8)
         self.assertEqual(layers["classifier"]["multiply_adds"], 8 * 3)
         self.assertEqual(described["outputs"], {"features": [1, 8], "logits.identity": [1, 3]})
         self.assertEqual(described["multiply_adds"],
                          sum(layer["multiply_adds"] for layer in described["layers"]))
         text = muster("models", "describe", "stsrn", *SMALL, "--frames", 7).stdout
         self.assertIn("[7, 4, 60, 44]", text)
+
+    def test_describe_counts_recurrent_nets(self):
+        described = muster_json("models", "describe", "tam_srm", "--frames", 6)
+        recurrent = sum(layer["multiply_adds"] for layer in described["layers"]
+                        if layer["name"].startswith(("metric.time", "metric.horizontal",
+                                                     "metric.vertical")))
+        # 216 places, three axes, two directions, four gates of 64 from 64 inputs and 64 units.
+        self.assertEqual(recurrent, 216 * 3 * 2 * 4 * 64 * (64 + 64))
 
     def test_every_row_of_every_table_can_be_described(self):
         for entry in muster_json("models", "list")["models"]:
