@@ -5,12 +5,13 @@
 namespace muster::models {
 
 void refuse_without_effect(const google::protobuf::Message& settings, const std::string& prefix,
-                           std::initializer_list<const char*> fields, const std::string& because) {
+                           std::initializer_list<const char*> fields, const std::string& because,
+                           const std::string& remedy) {
   for (const char* name : fields) {
     const auto* field = settings.GetDescriptor()->FindFieldByName(name);
     MUSTER_REQUIRE((field != nullptr), ==, true);
     if (settings.GetReflection()->HasField(settings, field)) {
-      throw common::InputError(prefix + "." + name, "has no effect: " + because, "leave it out");
+      throw common::InputError(prefix + "." + name, "has no effect: " + because, remedy);
     }
   }
 }

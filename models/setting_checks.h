@@ -15,7 +15,8 @@ constexpr int64_t kMostWeights = int64_t{1} << 31;
 // Throws InputError naming "PREFIX.FIELD" if one of `fields` is set in `settings`, be it to its
 // default; `because` says why nothing would read it.
 void refuse_without_effect(const google::protobuf::Message& settings, const std::string& prefix,
-                           std::initializer_list<const char*> fields, const std::string& because);
+                           std::initializer_list<const char*> fields, const std::string& because,
+                           const std::string& remedy = "leave it out");
 
 // Throws InputError naming "PREFIX.FIELD", FIELD the first of `fields`, and the others, on which
 // the sizes of a layer depend, if the product of the sizes is above kMostWeights. To be called

@@ -152,7 +152,7 @@ void check_layers_of_stal(const proto::Stal& stal) {
   }
   if (stal.branches() == proto::Stal::GLOBAL_BRANCH) return;
   const int64_t places = stal.pool_parts() ? 1 : 16;
-  layer({"part_size", "pool_parts", "width"}, {stal.part_size(), channels("4e"), places});
+  layer({"part_size", "width", "pool_parts"}, {stal.part_size(), channels("4e"), places});
   const int64_t of_attention = scaled_channels(stal.attention_channels(), stal.width());
   layer({"attention_channels", "width"}, {9, of_attention, of_attention});
 }

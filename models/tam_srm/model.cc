@@ -198,9 +198,17 @@ void refuse_idle_fields_of_tam_srm(const TamSrmOptions& options) {
   if (options.pair_metric() == TamSrmOptions::NO_METRIC) {
     idle({"metric_channels", "metric_hidden", "frames"}, "pair_metric is NO_METRIC");
   }
-  const std::string is_ranking = "ranking is " + TamSrmOptions::Ranking_Name(options.ranking());
-  if (options.ranking() != TamSrmOptions::JOINT) idle({"lambda"}, is_ranking);
-  if (options.ranking() == TamSrmOptions::FEATURE_ONLY) idle({"rerank"}, is_ranking);
+  // A run that has them is ranked otherwise when they are set back to what they are by default.
+  const auto idle_in_ranking = [&](const char* field) {
+    refuse_without_effect(options, "model.tam_srm", {field},
+                          "ranking is " + TamSrmOptions::Ranking_Name(options.ranking()),
+                          "leave it out, or set it to its default");
+  };
+  const bool weighs = options.lambda() != TamSrmOptions::default_instance().lambda();
+  if (options.ranking() != TamSrmOptions::JOINT && weighs) idle_in_ranking("lambda");
+  if (options.ranking() == TamSrmOptions::FEATURE_ONLY && options.rerank() > 0) {
+    idle_in_ranking("rerank");
+  }
 }
 
 // Of fc6 and fc7 and what is behind them.
