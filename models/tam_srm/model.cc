@@ -206,12 +206,10 @@ void refuse_idle_fields_of_tam_srm(const TamSrmOptions& options) {
   };
   const bool weighs = options.lambda() != TamSrmOptions::default_instance().lambda();
   if (options.ranking() != TamSrmOptions::JOINT && weighs) idle_in_ranking("lambda");
-  if (options.ranking() == TamSrmOptions::FEATURE_ONLY && options.rerank() > 0) {
-    idle_in_ranking("rerank");
-  }
+  const bool by_feature = options.ranking() == TamSrmOptions::FEATURE_ONLY;
+  if (by_feature && options.rerank() > 0) idle_in_ranking("rerank");
 }
 
-// Of fc6 and fc7 and what is behind them.
 void check_feature_layers(const TamSrmOptions& options, int64_t map_values) {
   const auto layer = [](const std::vector<std::string>& fields,
                         std::initializer_list<int64_t> sizes) {
