@@ -4,6 +4,8 @@
 
 #include "common/error.h"
 #include "models/initialisation.h"
+#include "models/layers/convolution.h"
+#include "models/setting_checks.h"
 
 namespace muster::models {
 namespace {
@@ -71,6 +73,11 @@ FrameNetworkOptions frame_network_options(const Settings& settings, const std::s
                  settings.features(), "in 1 to 65536");
   demand_setting(settings.dropout() >= 0 && settings.dropout() < 1, prefix + ".dropout",
                  settings.dropout(), "in [0, 1)");
+  // A recurrent net's matrix; the layer on the last maps, of 11x9 places at most (TRIPLE_RESIDUAL).
+  const int64_t features = settings.features();
+  demand_layer_size(prefix, {"features"}, {features, features});
+  demand_layer_size(prefix, {"features", "width"},
+                    {features, scaled_channels(32, settings.width()), 11 * 9});
   FrameNetworkOptions options;
   options.filters = settings.width();
   options.height = kInputHeight;

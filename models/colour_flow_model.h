@@ -50,7 +50,8 @@ class ColourFlowModel : public NetworkModel<Model> {
 InputFormat colour_flow_format();
 
 // For Settings Stsrn or CnnRnn: throws InputError naming "PREFIX.FIELD" unless width is in (0, 16],
-// features in 1 to 65536 and dropout in [0, 1). `structure` and `activation_in_block` are left.
+// features in 1 to 65536, dropout in [0, 1) and no layer too large (setting_checks.h). `structure`
+// and `activation_in_block` are left.
 template <typename Settings>
 FrameNetworkOptions frame_network_options(const Settings& settings, const std::string& prefix);
 

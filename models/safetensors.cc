@@ -18,6 +18,9 @@ using nlohmann::json;
 namespace {
 
 constexpr uint64_t kLongestHeader = 100'000'000;  // bytes, as the format's own reader
+constexpr int kDeepestNesting = 8;                // the format needs 3
+constexpr size_t kMostAxes = 64;                  // as torch
+constexpr size_t kPrintedName = 128, kPrintedType = 32, kPrintedFailure = 256;  // bytes at most
 
 const std::vector<std::pair<std::string, at::ScalarType>>& type_names() {
   static const std::vector<std::pair<std::string, at::ScalarType>> names = {
@@ -34,9 +37,19 @@ std::string name_of(at::ScalarType type) {
   throw InputError(at::toString(type), "cannot be stored in safetensors");
 }
 
+// At most so many bytes and whole UTF-8 characters, as what is cut off continues with "...".
+std::string shortened(const std::string& text, size_t most) {
+  if (text.size() <= most) return text;
+  const auto continues = [&](size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0u) == 0x80u;
+  };
+  while (most > 0 && continues(most)) --most;
+  return text.substr(0, most) + "...";
+}
+
 [[noreturn]] void refuse(const std::string& path, const std::string& name,
                          const std::string& problem, const std::string& remedy = "") {
-  throw InputError(path, "tensor '" + name + "' " + problem, remedy);
+  throw InputError(path, "tensor '" + shortened(name, kPrintedName) + "' " + problem, remedy);
 }
 
 // A member of a tensor's entry; nothing of a header is believed.
@@ -53,7 +66,9 @@ at::ScalarType type_of(const json& entry, const std::string& name, const std::st
   for (const auto& [known, value] : type_names()) {
     if (type == known) return value;
   }
-  refuse(path, name, "has the unknown type " + type.dump());
+  if (!type.is_string()) refuse(path, name, "has a 'dtype' that is no name");
+  refuse(path, name,
+         "has the unknown type \"" + shortened(type.get<std::string>(), kPrintedType) + "\"");
 }
 
 // A list of whole numbers from 0 to 2^63 - 1.
@@ -86,6 +101,7 @@ at::Tensor tensor_from(const json& entry, const char* data, uint64_t data_bytes,
                        const std::string& name, const std::string& path) {
   const at::ScalarType type = type_of(entry, name, path);
   const std::vector<uint64_t> shape = whole_numbers(entry, "shape", name, path);
+  if (shape.size() > kMostAxes) refuse(path, name, "has more than 64 axes");
   const Place place = place_of(entry, name, path);
   uint64_t bytes = at::elementSize(type);
   const bool empty = std::find(shape.begin(), shape.end(), 0u) != shape.end();
@@ -114,9 +130,11 @@ void require_exact_cover(std::vector<Place> places, uint64_t data_bytes, const s
   uint64_t covered = 0;
   std::string before = "the header";
   for (const Place& place : places) {
-    if (place.begin < covered) refuse(path, place.name, "overlaps '" + before + "'");
+    if (place.begin < covered) {
+      refuse(path, place.name, "overlaps '" + shortened(before, kPrintedName) + "'");
+    }
     if (place.begin > covered) {
-      refuse(path, place.name, "leaves a gap behind " + ("'" + before + "'"));
+      refuse(path, place.name, "leaves a gap behind '" + shortened(before, kPrintedName) + "'");
     }
     covered = place.end;
     before = place.name;
@@ -129,17 +147,30 @@ void require_exact_cover(std::vector<Place> places, uint64_t data_bytes, const s
   }
 }
 
-// Of names that come twice a parser would quietly take the last.
+// Of names that come twice a parser would quietly take the last. Depth is bounded, as what works on
+// nested values recurses.
 json parsed_header(const char* begin, const char* end, const std::string& path) {
-  std::set<std::string> names;
-  const auto unique = [&](int depth, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::key && depth == 1 &&
-        !names.insert(value.get<std::string>()).second) {
-      refuse(path, value.get<std::string>(), "comes twice");
+  using Event = json::parse_event_t;
+  std::set<std::string> names, members;  // of the header; of its last entry
+  std::string entry;
+  const auto check = [&](int depth, Event event, json& value) {
+    const bool opens = event == Event::object_start || event == Event::array_start;
+    if (opens && depth >= kDeepestNesting) {
+      throw InputError(path, "has a damaged header: it is nested more than " +
+                                 std::to_string(kDeepestNesting) + " deep");
+    }
+    if (event != Event::key || depth > 2) return true;
+    const std::string name = value.get<std::string>();
+    if (depth == 1) {
+      if (!names.insert(name).second) refuse(path, name, "comes twice");
+      entry = name;
+      members.clear();
+    } else if (!members.insert(name).second) {
+      refuse(path, entry, "has '" + shortened(name, kPrintedName) + "' twice");
     }
     return true;
   };
-  const json header = json::parse(begin, end, unique);
+  const json header = json::parse(begin, end, check);
   if (!header.is_object()) throw InputError(path, "has a header that is no object");
   return header;
 }
@@ -198,7 +229,8 @@ SafetensorsContent read_safetensors(const std::filesystem::path& path) {
     require_exact_cover(std::move(places), data_bytes, path.string());
     return result;
   } catch (const json::exception& failure) {
-    throw InputError(path.string(), std::string("has a damaged header: ") + failure.what());
+    throw InputError(path.string(),
+                     "has a damaged header: " + shortened(failure.what(), kPrintedFailure));
   }
 }
 

@@ -21,8 +21,10 @@ struct SafetensorsContent {
 };
 
 // Throws InputError naming the file, and the tensor where one is at fault, if the file is missing,
-// truncated or contradicts itself: names that come twice, types that are not known, shapes or
-// places that do not fit, tensors that overlap, bytes of no tensor, a header above 100 MB.
+// truncated or contradicts itself: names that come twice, members of an entry that do,
+// types that are not known, more than 64 axes, shapes or places that do not fit, tensors that
+// overlap, bytes of no tensor, a header above 100 MB or nested more than 8 deep. The message is one
+// line in which long names are cut.
 SafetensorsContent read_safetensors(const std::filesystem::path& path);
 
 }  // namespace muster::models

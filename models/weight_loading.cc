@@ -39,6 +39,18 @@ std::string misfit(const at::Tensor& weight, const at::Tensor& value) {
   return "";
 }
 
+// Also as the weight's type, which may hold less than the file's.
+void demand_finite(const at::Tensor& value, const at::Tensor& weight, const std::string& name,
+                   const std::string& source) {
+  if (!value.isfinite().all().item<bool>()) {
+    throw common::InputError(source, "tensor '" + name + "' holds values that are not finite");
+  }
+  if (!value.to(weight.scalar_type()).isfinite().all().item<bool>()) {
+    throw common::InputError(source, "tensor '" + name + "' holds values beyond the range of " +
+                                         at::toString(weight.scalar_type()));
+  }
+}
+
 // What a strict loading refuses, as one line of at most a few names.
 std::string problems_of(const WeightReport& report) {
   std::vector<std::string> problems;
@@ -119,12 +131,11 @@ WeightReport load_weights(const NamedTensors& weights,
     throw common::InputError(source, "fits nothing of the network: " + problems_of(report),
                              "it belongs to another network");
   }
-  for (const std::string& name : report.loaded) {
-    if (!values.at(name).isfinite().all().item<bool>()) {
-      throw common::InputError(source, "tensor '" + name + "' holds values that are not finite");
-    }
-  }
   const std::set<std::string> chosen(report.loaded.begin(), report.loaded.end());
+  // All are looked at before any is changed.
+  for (const auto& [name, weight] : weights) {
+    if (chosen.count(name) > 0) demand_finite(values.at(name), weight, name, source);
+  }
   for (const auto& [name, weight] : weights) {
     if (chosen.count(name) > 0) weight.detach().copy_(values.at(name));
   }

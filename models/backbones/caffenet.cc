@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
-#include "models/initialisation.h"
 #include "models/keyed_dropout.h"
 #include "models/layers/convolution.h"
 #include "models/layers/local_response_norm.h"
@@ -32,7 +31,7 @@ CaffeNet::CaffeNet(const CaffeNetOptions& options) : options_(options) {
     return 2 * scaled_channels(channels / 2, options.width);
   };
   const int64_t first = scaled(96), second = scaled(256), middle = scaled(384);
-  channels_ = scaled(256);
+  channels_ = map_channels(options.width);
   conv1_ = register_module("conv1", grouped_convolution(3, first, 11, 4, 0, 1));
   conv2_ = register_module("conv2", grouped_convolution(first, second, 5, 1, 2, 2));
   conv3_ = register_module("conv3", grouped_convolution(second, middle, 3, 1, 1, 1));
@@ -64,20 +63,12 @@ at::Tensor CaffeNet::fc7(const at::Tensor& maps, int64_t frames, const ForwardCo
   return dropped(values, kFc7Dropout);
 }
 
+int64_t CaffeNet::map_channels(double width) { return 2 * scaled_channels(128, width); }
+
 int64_t CaffeNet::map_size(int64_t input) {
   int64_t size = (input - 11) / 4 + 1;
   for (int pool = 0; pool < 3; ++pool) size = (size - 2) / 2 + 1;  // (size - 3) / 2, rounded up
   return size;
-}
-
-void initialise(CaffeNet& network, const std::string& prefix, uint64_t seed) {
-  for (const auto& item : network.named_parameters()) {
-    if (item.value().dim() == 1) {
-      item.value().detach().zero_();
-    } else {
-      xavier_uniform_(item.value(), seed, prefix + item.key());
-    }
-  }
 }
 
 }  // namespace muster::models

@@ -35,6 +35,7 @@ class CaffeNet : public torch::nn::Module {
   at::Tensor fc7(const at::Tensor& maps, int64_t frames, const ForwardContext& context);
 
   int64_t channels() const { return channels_; }  // of pool5: 256
+  static int64_t map_channels(double width);      // the same, before there is a network
   // Places along a side of pool5 for inputs of `input` pixels: 6 of 227.
   static int64_t map_size(int64_t input);
 
@@ -45,8 +46,5 @@ class CaffeNet : public torch::nn::Module {
   torch::nn::Linear fc6_{nullptr}, fc7_{nullptr};
   int64_t channels_ = 0;
 };
-
-// First weights: Glorot's for convolutions and full layers, biases 0.
-void initialise(CaffeNet& network, const std::string& prefix, uint64_t seed);
 
 }  // namespace muster::models

@@ -17,7 +17,8 @@ namespace muster::models {
 class BatchNorm : public torch::nn::Module {
  public:
   BatchNorm(int64_t channels, double epsilon);
-  // [rows, channels, ...]; any number of rows, zero included. Collective in training.
+  // [rows, channels, ...]; any number of rows, zero included; in training at
+  // least one over all ranks. Collective in training.
   at::Tensor forward(const at::Tensor& values, const ForwardContext& context);
 
  private:

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "common/error.h"
@@ -237,8 +238,9 @@ at::Tensor bidirectional_lstm(torch::nn::LSTM& lstm, const at::Tensor& lines) {
   const std::vector<at::Tensor> weights = lstm->all_weights();
   MUSTER_REQUIRE(weights.size(), ==, 8U);
   if (!lines.is_cpu()) return std::get<0>(lstm(lines));
-  const bool keep =
-      at::GradMode::is_enabled() && (lines.requires_grad() || weights[0].requires_grad());
+  const bool learns = std::any_of(weights.begin(), weights.end(),
+                                  [](const at::Tensor& weight) { return weight.requires_grad(); });
+  const bool keep = at::GradMode::is_enabled() && (lines.requires_grad() || learns);
   return BidirectionalLstm::apply(lines.contiguous(), at::cat({weights[0], weights[4]}),
                                   at::cat({weights[2] + weights[3], weights[6] + weights[7]}),
                                   at::stack({weights[1], weights[5]}), keep);

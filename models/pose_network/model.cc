@@ -2,10 +2,12 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/backbones/bn_inception.h"
 #include "models/model_catalog.h"
 #include "models/network_model.h"
 #include "models/pose_network/heat_maps.h"
 #include "models/pose_network/network.h"
+#include "models/setting_checks.h"
 
 namespace muster::models {
 namespace {
@@ -90,6 +92,12 @@ void check_pose_network(const proto::PoseNetwork& pose) {
   // Thinner than a third of a pixel, a joint between pixels leaves no trace.
   demand_of_pose_network(pose.heat_map_deviation() >= 0.3 && pose.heat_map_deviation() <= 100,
                          "heat_map_deviation", pose.heat_map_deviation(), "in [0.3, 100]");
+  constexpr int64_t kKernel = 4 * 4;
+  const int64_t channels = pose.deconvolution_channels();
+  demand_layer_size("model.pose_network", {"deconvolution_channels", "width"},
+                    {kKernel, channels, BnInceptionBlock::channels_of("4b", pose.width())});
+  demand_layer_size("model.pose_network", {"deconvolution_channels"},
+                    {kKernel, channels, channels});
 }
 
 }  // namespace

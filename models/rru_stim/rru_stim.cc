@@ -5,10 +5,12 @@
 #include "common/error.h"
 #include "models/backbones/inception_v3.h"
 #include "models/initialisation.h"
+#include "models/losses/distances.h"
 #include "models/model_catalog.h"
 #include "models/network_model.h"
 #include "models/rru_stim/integration.h"
 #include "models/rru_stim/refinement.h"
+#include "models/setting_checks.h"
 
 namespace muster::models {
 namespace {
@@ -158,7 +160,7 @@ class RruStim : public NetworkModel<Model> {
   at::Tensor distance(const Signature& queries, const Signature& gallery) const override {
     const auto normalised = [](const at::Tensor& features) {
       const at::Tensor mean = features.dim() == 3 ? features.mean(1) : features;
-      return mean / mean.norm(2, 1, true).clamp_min(1e-12);
+      return unit_rows(mean);
     };
     // Mode 2: never by a matrix product, which loses small distances.
     return at::cdist(normalised(queries.at("features")), normalised(gallery.at("features")), 2.0,
@@ -170,6 +172,22 @@ class RruStim : public NetworkModel<Model> {
   const std::shared_ptr<RruStimNetwork> network_;
   InputFormat input_format_;
 };
+
+void check_feature_size(const proto::RruStim& rru) {
+  if (rru.integration() == proto::RruStim::MEAN_POOLING) {
+    refuse_without_effect(rru, "model.rru_stim", {"feature_size"},
+                          "with MEAN_POOLING the feature has the backbone's channels");
+    return;
+  }
+  // Per input: an LSTM's gates, or the kernel of STIM's second convolution.
+  constexpr int64_t kLstmGates = 4, kStimKernel = 27;
+  const bool stim = rru.integration() == proto::RruStim::STIM;
+  const int64_t features = rru.feature_size(), channels = scaled_channels(2048, rru.width());
+  demand_layer_size("model.rru_stim", {"feature_size", "width"},
+                    {stim ? 1 : kLstmGates, features, channels});
+  demand_layer_size("model.rru_stim", {"feature_size"},
+                    {stim ? kStimKernel : kLstmGates, features, features});
+}
 
 }  // namespace
 
@@ -188,6 +206,7 @@ std::unique_ptr<Model> create_rru_stim(const proto::Model& options, int64_t iden
   demand(rru.feature_size() > 0 && rru.feature_size() <= 65536, "feature_size", rru.feature_size(),
          "in 1 to 65536");
   demand(rru.dropout() >= 0 && rru.dropout() < 1, "dropout", rru.dropout(), "in [0, 1)");
+  check_feature_size(rru);
   return std::make_unique<RruStim>(std::make_shared<RruStimNetwork>(rru, identities),
                                    rru.input_size(), seed);
 }

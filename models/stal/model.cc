@@ -4,8 +4,12 @@
 #include <cmath>
 
 #include "common/error.h"
+#include "models/backbones/bn_inception.h"
+#include "models/backbones/resnet50.h"
+#include "models/layers/convolution.h"
 #include "models/model_catalog.h"
 #include "models/network_model.h"
+#include "models/setting_checks.h"
 #include "models/stal/aggregation.h"
 #include "models/stal/network.h"
 
@@ -120,6 +124,39 @@ void check_stal_branches(const proto::Stal& stal) {
                  "leave out scored or only_part");
 }
 
+void refuse_idle_fields_of_stal(const proto::Stal& stal) {
+  if (stal.branches() == proto::Stal::GLOBAL_BRANCH) {
+    refuse_without_effect(
+        stal, "model.stal",
+        {"boxes", "part_size", "pool_parts", "attention_channels", "attention", "fusion_rate"},
+        "the network has no part branch");
+  }
+  if (stal.branches() == proto::Stal::PART_BRANCH) {
+    refuse_without_effect(stal, "model.stal", {"attention_branch", "fusion_rate"},
+                          "the network has no global branch");
+  }
+}
+
+void check_layers_of_stal(const proto::Stal& stal) {
+  const auto layer = [](const std::vector<std::string>& fields,
+                        std::initializer_list<int64_t> sizes) {
+    demand_layer_size("model.stal", fields, sizes);
+  };
+  const bool resnet = stal.backbone() == proto::Stal::RESNET50;
+  const auto channels = [&](const char* block) {
+    return resnet ? ResNet50::channels_of(ResNet50::kBlocks - 1, stal.width())
+                  : BnInceptionBlock::channels_of(block, stal.width());
+  };
+  if (stal.branches() != proto::Stal::PART_BRANCH && stal.global_size() > 0) {
+    layer({"global_size", "width"}, {stal.global_size(), channels("5b")});
+  }
+  if (stal.branches() == proto::Stal::GLOBAL_BRANCH) return;
+  const int64_t places = stal.pool_parts() ? 1 : 16;
+  layer({"part_size", "width", "pool_parts"}, {stal.part_size(), channels("4e"), places});
+  const int64_t of_attention = scaled_channels(stal.attention_channels(), stal.width());
+  layer({"attention_channels", "width"}, {9, of_attention, of_attention});
+}
+
 void check_stal(const proto::Stal& stal) {
   const auto size = [](const std::string& field, int32_t value, int32_t least, int32_t most) {
     demand_of_stal(value >= least && value <= most, field, value,
@@ -136,6 +173,8 @@ void check_stal(const proto::Stal& stal) {
   demand_of_stal(stal.fusion_rate() >= 0 && std::isfinite(stal.fusion_rate()), "fusion_rate",
                  stal.fusion_rate(), "a number of at least 0");
   check_stal_branches(stal);
+  refuse_idle_fields_of_stal(stal);
+  check_layers_of_stal(stal);
 }
 
 }  // namespace

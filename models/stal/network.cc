@@ -101,7 +101,12 @@ at::Tensor StalNetwork::part_places(const at::Tensor& low, const ModelInput& inp
   MUSTER_REQUIRE(boxes.dim(), ==, 4);
   MUSTER_REQUIRE(boxes.size(0), ==, clips);
   MUSTER_REQUIRE(boxes.size(1), ==, frames);
-  MUSTER_REQUIRE(boxes.size(2), ==, kBodyParts);
+  if (boxes.size(2) != kBodyParts) {
+    throw common::InputError("boxes",
+                             "are of " + std::to_string(boxes.size(2)) +
+                                 " parts of the body, not " + std::to_string(kBodyParts),
+                             "give a box for each part");
+  }
   return places_of_boxes(boxes.flatten(0, 1).transpose(0, 1), kPlacesPerPixel, low.size(2),
                          low.size(3));
 }

@@ -7,6 +7,7 @@
 #include "models/losses/distances.h"
 #include "models/model_catalog.h"
 #include "models/network_model.h"
+#include "models/setting_checks.h"
 #include "models/tam_srm/network.h"
 
 namespace muster::models {
@@ -185,6 +186,64 @@ void check_sizes(const TamSrmOptions& options) {
   demand_of_tam_srm(options.rerank() >= 0, "rerank", options.rerank(), "0 or more");
 }
 
+void refuse_idle_fields_of_tam_srm(const TamSrmOptions& options) {
+  const auto idle = [&](std::initializer_list<const char*> fields, const std::string& because) {
+    refuse_without_effect(options, "model.tam_srm", fields, because);
+  };
+  const auto feature = options.feature();
+  const std::string is_feature = "feature is " + TamSrmOptions::Feature_Name(feature);
+  if (feature != TamSrmOptions::ATTENTION) idle({"attention_size", "attend_to_cell"}, is_feature);
+  if (feature == TamSrmOptions::MEAN) idle({"recurrent_size"}, is_feature);
+  if (feature == TamSrmOptions::NO_FEATURE) idle({"feature_size", "recurrent_size"}, is_feature);
+  if (options.pair_metric() == TamSrmOptions::NO_METRIC) {
+    idle({"metric_channels", "metric_hidden", "frames"}, "pair_metric is NO_METRIC");
+  }
+  // A run that has them is ranked otherwise when they are set back to what they are by default.
+  const auto idle_in_ranking = [&](const char* field) {
+    refuse_without_effect(options, "model.tam_srm", {field},
+                          "ranking is " + TamSrmOptions::Ranking_Name(options.ranking()),
+                          "leave it out, or set it to its default");
+  };
+  const bool weighs = options.lambda() != TamSrmOptions::default_instance().lambda();
+  if (options.ranking() != TamSrmOptions::JOINT && weighs) idle_in_ranking("lambda");
+  const bool by_feature = options.ranking() == TamSrmOptions::FEATURE_ONLY;
+  if (by_feature && options.rerank() > 0) idle_in_ranking("rerank");
+}
+
+void check_feature_layers(const TamSrmOptions& options, int64_t map_values) {
+  const auto layer = [](const std::vector<std::string>& fields,
+                        std::initializer_list<int64_t> sizes) {
+    demand_layer_size("model.tam_srm", fields, sizes);
+  };
+  constexpr int64_t kLstmGates = 4;
+  const int64_t features = options.feature_size(), recurrent = options.recurrent_size(),
+                attention = options.attention_size();
+  layer({"feature_size", "input_size", "width"}, {features, map_values});
+  layer({"feature_size"}, {features, features});
+  if (options.feature() == TamSrmOptions::MEAN) return;
+  layer({"recurrent_size", "feature_size"}, {kLstmGates, recurrent, features});
+  layer({"recurrent_size"}, {kLstmGates, recurrent, recurrent});
+  if (options.feature() == TamSrmOptions::RECURRENT) return;
+  layer({"attention_size", "feature_size"}, {attention, features});
+  layer({"attention_size", "recurrent_size"}, {attention, recurrent});
+}
+
+void check_layers_of_tam_srm(const TamSrmOptions& options) {
+  const int64_t side = CaffeNet::map_size(options.input_size()), places = side * side,
+                channels = CaffeNet::map_channels(options.width());
+  if (options.feature() != TamSrmOptions::NO_FEATURE) {
+    check_feature_layers(options, channels * places);
+  }
+  if (options.pair_metric() == TamSrmOptions::NO_METRIC) return;
+  const int64_t reduced = options.metric_channels();
+  demand_layer_size("model.tam_srm", {"metric_channels", "width"}, {reduced, channels});
+  if (options.pair_metric() == TamSrmOptions::SPATIAL_RECURRENT) {
+    demand_layer_size("model.tam_srm", {"metric_channels"}, {6, reduced, reduced});
+  }
+  demand_layer_size("model.tam_srm", {"metric_hidden", "metric_channels", "frames", "input_size"},
+                    {options.frames(), places, reduced, options.metric_hidden()});
+}
+
 // What is there suffices for the ranking.
 void check_ranking(const TamSrmOptions& options) {
   const bool feature = options.feature() != TamSrmOptions::NO_FEATURE;
@@ -218,6 +277,8 @@ std::unique_ptr<Model> create_tam_srm(const proto::Model& options, int64_t ident
   const TamSrmOptions& settings = options.tam_srm();
   check_sizes(settings);
   check_ranking(settings);
+  refuse_idle_fields_of_tam_srm(settings);
+  check_layers_of_tam_srm(settings);
   return std::make_unique<TamSrm>(std::make_shared<TamSrmNetwork>(settings, identities), settings,
                                   seed);
 }

@@ -2,17 +2,15 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/layers/convolution.h"
+#include "models/losses/distances.h"
 #include "models/model_catalog.h"
 #include "models/network_model.h"
+#include "models/setting_checks.h"
 #include "models/trl/network.h"
 
 namespace muster::models {
 namespace {
-
-// Rows divided by their length; zero rows stay zero.
-at::Tensor of_unit_length(const at::Tensor& rows) {
-  return rows / rows.norm(2, {1}, true).clamp_min(1e-12);
-}
 
 class Trl : public NetworkModel<Model> {
  public:
@@ -65,7 +63,7 @@ class Trl : public NetworkModel<Model> {
     };
     const at::Tensor feature = mixed_feature(part("_generic"), part("_specific"), alpha);
     MUSTER_REQUIRE(feature.defined(), ==, true);
-    return of_unit_length(feature);
+    return unit_rows(feature);
   }
 
   const std::shared_ptr<TrlNetwork> network_;
@@ -76,6 +74,48 @@ void demand_of_trl(bool holds, const std::string& field, double value, const std
   if (!holds) {
     throw common::InputError("model.trl." + field, std::to_string(value) + " is not " + range);
   }
+}
+
+// What there is no layer for, or nothing to mix.
+void refuse_idle_fields_of_trl(const proto::Trl& trl) {
+  const auto idle = [&](std::initializer_list<const char*> fields, const char* because) {
+    refuse_without_effect(trl, "model.trl", fields, because);
+  };
+  if (trl.alignment() == proto::Trl::UNALIGNED) {
+    idle({"localisation_hidden", "localisation_channels", "dropout", "beta"},
+         "alignment is UNALIGNED");
+  }
+  if (trl.alignment() == proto::Trl::SPATIAL) {
+    idle({"localisation_hidden", "dropout"}, "both are of the BiLSTM of SPATIAL_TEMPORAL");
+  }
+  if (trl.frame_level()) {
+    idle({"hidden", "temporal", "alpha"}, "at frame_level there is no recurrent feature");
+  }
+  if (trl.temporal() != proto::Trl::GENERIC_AND_SPECIFIC) {
+    idle({"alpha"}, "it mixes two features, and temporal is not GENERIC_AND_SPECIFIC");
+  }
+}
+
+void check_layers_of_trl(const proto::Trl& trl) {
+  const auto layer = [](const std::vector<std::string>& fields,
+                        std::initializer_list<int64_t> sizes) {
+    demand_layer_size("model.trl", fields, sizes);
+  };
+  constexpr int64_t kGates = 4;
+  if (!trl.frame_level()) {
+    const int64_t hidden = trl.hidden();
+    const bool twice = trl.temporal() == proto::Trl::SPECIFIC ||
+                       trl.temporal() == proto::Trl::GENERIC_AND_SPECIFIC;
+    layer({"hidden", "width"}, {kGates, hidden, scaled_channels(1024, trl.width())});
+    layer({"hidden"}, {kGates, hidden, twice ? 2 * hidden : hidden});
+  }
+  if (trl.alignment() == proto::Trl::UNALIGNED) return;
+  const int64_t channels = trl.localisation_channels(), hidden = trl.localisation_hidden();
+  layer({"localisation_channels", "width"}, {channels, scaled_channels(832, trl.width())});
+  layer({"localisation_channels"}, {channels, channels});
+  if (trl.alignment() == proto::Trl::SPATIAL) return;
+  layer({"localisation_hidden", "localisation_channels"}, {kGates, hidden, channels});
+  layer({"localisation_hidden"}, {kGates, hidden, hidden});
 }
 
 void check_trl(const proto::Trl& trl) {
@@ -105,6 +145,8 @@ void check_trl(const proto::Trl& trl) {
     throw common::InputError("model.trl.streams", "ALIGNED_ONLY of a network that is UNALIGNED",
                              "choose another alignment");
   }
+  refuse_idle_fields_of_trl(trl);
+  check_layers_of_trl(trl);
 }
 
 }  // namespace

@@ -82,6 +82,24 @@ TEST(BidirectionalLstmTest, NeedsNoGradients) {
   EXPECT_TRUE(same_values(bidirectional_lstm(lstm, lines), with_gradients));
 }
 
+// Any weight that learns needs what the backward pass reads.
+TEST(BidirectionalLstmTest, OneWeightMayLearnAlone) {
+  for (const auto& item : random_lstm(4, 3)->named_parameters()) {
+    SCOPED_TRACE(item.key());
+    torch::nn::LSTM lstm = random_lstm(4, 3);
+    const at::Tensor lines = normal_tensor({5, 3, 4}, 3), factors = normal_tensor({5, 3, 6}, 2);
+    for (const auto& other : lstm->named_parameters()) {
+      other.value().set_requires_grad(other.key() == item.key());
+    }
+    const at::Tensor& weight = *lstm->named_parameters().find(item.key());
+    (bidirectional_lstm(lstm, lines) * factors).sum().backward();
+    const at::Tensor found = weight.grad().clone();
+    weight.mutable_grad() = at::Tensor();
+    (std::get<0>(lstm(lines)) * factors).sum().backward();
+    EXPECT_LT(largest_difference(found, weight.grad()), 1e-12);
+  }
+}
+
 // Products of inputs far from zero saturate the gates.
 TEST(BidirectionalLstmTest, LargeInputsStayWithinTheBounds) {
   torch::nn::LSTM lstm = random_lstm(4, 3);

@@ -119,6 +119,8 @@ TEST(CnnRnnTest, RefusesSettingsOutOfRangeByName) {
   EXPECT_TRUE(common::contains(refusal("width: 17"), "model.cnn_rnn.width"));
   EXPECT_TRUE(common::contains(refusal("features: 0"), "model.cnn_rnn.features"));
   EXPECT_TRUE(common::contains(refusal("dropout: 1"), "model.cnn_rnn.dropout"));
+  EXPECT_TRUE(
+      common::contains(refusal("features: 65536"), "model.cnn_rnn.features: makes a layer"));
 }
 
 }  // namespace

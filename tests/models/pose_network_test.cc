@@ -208,6 +208,10 @@ TEST(PoseNetworkTest, RefusesSettingsOutOfRangeByName) {
   refused("deconvolution_channels", "deconvolution_channels: 0");
   refused("heat_map_deviation", "heat_map_deviation: 0");
   refused("heat_map_deviation", "heat_map_deviation: nan");
+  // Allowed by themselves, but not the layers that they make.
+  refused("deconvolution_channels: makes a layer of more than", "deconvolution_channels: 11586");
+  refused("deconvolution_channels: with width makes a layer of more than",
+          "deconvolution_channels: 16384 width: 16");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "models/backbones/inception_v3.h"
 #include "models/model_catalog.h"
 #include "tests/common/support.h"
+#include "tests/models/accepted_settings.h"
 #include "tests/models/naive_rru_stim.h"
 #include "tests/models/support.h"
 
@@ -34,6 +35,7 @@ std::unique_ptr<Model> small_model(const std::string& settings = "", uint64_t se
   options.mutable_rru_stim()->set_width(kWidth);
   options.mutable_rru_stim()->set_input_size(kSize);
   options.mutable_rru_stim()->set_feature_size(kFeatures);
+  clear_fields_without_effect(options);
   auto model = create_rru_stim(options, identities, seed);
   model->to(at::kDouble);
   return model;
@@ -416,6 +418,33 @@ TEST(RruStimTest, RefusesSettingsOutOfRangeByName) {
   EXPECT_TRUE(common::contains(refusal("input_size: 74"), "model.rru_stim.input_size"));
   EXPECT_TRUE(common::contains(refusal("feature_size: 0"), "model.rru_stim.feature_size"));
   EXPECT_TRUE(common::contains(refusal("dropout: 1"), "model.rru_stim.dropout"));
+}
+
+TEST(RruStimTest, RefusesAFeatureSizeWithoutEffect) {
+  const std::string text = common::failure_text<common::InputError>([] {
+    create_rru_stim(options_of("rru_stim { integration: MEAN_POOLING feature_size: 256 }"), 3, 1);
+  });
+  EXPECT_TRUE(common::contains(text, "model.rru_stim.feature_size: has no effect")) << text;
+}
+
+// Sizes that are allowed by themselves, whose product would not fit any memory.
+TEST(RruStimTest, RefusesLayersTooLargeByName) {
+  for (const std::string settings :
+       {"feature_size: 8919", "feature_size: 23171 integration: LSTM_INTEGRATION",
+        "feature_size: 16385 width: 16 integration: LSTM_INTEGRATION"}) {
+    const std::string text = common::failure_text<common::InputError>(
+        [&] { create_rru_stim(options_of("rru_stim { " + settings + " }"), 3, 1); });
+    EXPECT_TRUE(common::contains(text, "model.rru_stim.feature_size: ")) << text;
+    EXPECT_TRUE(common::contains(text, "more than 2147483648 weights")) << text;
+  }
+}
+
+// In float32 the squares of these overflow.
+TEST(RruStimTest, HugeFeaturesAreOfUnitLengthToo) {
+  const at::Tensor features = normal_tensor({2, 6}, 1, at::kFloat);
+  EXPECT_LT(largest_difference(distances(1e25 * features, 1e25 * features.flip(0)),
+                               distances(features, features.flip(0))),
+            1e-5);
 }
 
 }  // namespace

@@ -272,6 +272,65 @@ TEST_F(SafetensorsTest, ADeeplyNestedHeaderIsRefused) {
   refusal(file_of(std::string(200000, '['), 0));
 }
 
+// The destructors and printers of what a parser leaves recurse.
+TEST_F(SafetensorsTest, AnyDeeplyNestedMemberIsRefused) {
+  constexpr size_t kDepth = 2'000'000;
+  const std::string nested = std::string(kDepth, '[') + std::string(kDepth, ']');
+  for (const std::string& header :
+       {R"({"a":{"dtype":)" + nested + R"(,"shape":[1],"data_offsets":[0,4]}})",
+        R"({"a":{"dtype":"F32","shape":)" + nested + R"(,"data_offsets":[0,4]}})",
+        R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"other":)" + nested + "}}",
+        R"({"__metadata__":)" + nested + "}"}) {
+    const std::string text = refusal(file_of(header, 4));
+    EXPECT_TRUE(contains(text, "nested more than 8 deep")) << text.substr(0, 200);
+    EXPECT_LT(text.size(), 1000u);
+  }
+}
+
+TEST_F(SafetensorsTest, ATypeThatIsNoNameIsRefused) {
+  for (const char* type : {"7", "null", "[[[1]]]", R"({"a":[]})"}) {
+    const auto path = file_of(
+        R"({"a":{"dtype":)" + std::string(type) + R"(,"shape":[1],"data_offsets":[0,4]}})", 4);
+    EXPECT_TRUE(contains(refusal(path), "tensor 'a' has a 'dtype' that is no name")) << type;
+  }
+}
+
+TEST_F(SafetensorsTest, LongNamesAreCutWherePrinted) {
+  const std::string name(1'000'000, 'x');
+  const auto entry = [](const std::string& tensor, const std::string& type) {
+    return "{\"" + tensor + R"(":{"dtype":")" + type + R"(","shape":[1],"data_offsets":[0,4]}})";
+  };
+  const std::string type = refusal(file_of(entry("a", name), 4));
+  EXPECT_TRUE(contains(type, "unknown type \"" + name.substr(0, 32) + "...\"")) << type;
+  EXPECT_LT(refusal(file_of(entry(name, "F9"), 4)).size(), 1000u);
+  EXPECT_LT(refusal(file_of("{\"" + name, 4)).size(), 1000u);  // no end of the string
+  // No character is cut through.
+  EXPECT_TRUE(contains(refusal(file_of(entry("a", name.substr(0, 31) + "éé"), 4)),
+                       "unknown type \"" + name.substr(0, 31) + "...\""));
+}
+
+TEST_F(SafetensorsTest, AMemberThatComesTwiceIsRefused) {
+  for (const std::string twice :
+       {R"("dtype":"F32")", R"("shape":[1])", R"("data_offsets":[0,4])"}) {
+    const std::string text = refusal(file_of(
+        R"({"b":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[1],)"
+        R"("data_offsets":[0,4],)" +
+            twice + "}}",
+        4));
+    const std::string member = twice.substr(1, twice.find('"', 1) - 1);
+    EXPECT_TRUE(contains(text, "tensor 'a' has '" + member + "' twice")) << text;
+  }
+  refusal(file_of(R"({"__metadata__":{"a":"b","a":"c"}})", 0));
+}
+
+TEST_F(SafetensorsTest, MoreAxesThanAnyTensorHasAreRefused) {
+  std::string ones = "1";
+  for (int i = 0; i < 64; ++i) ones += ",1";
+  const auto path =
+      file_of(R"({"a":{"dtype":"U8","shape":[)" + ones + R"(],"data_offsets":[0,1]}})", 1);
+  EXPECT_TRUE(contains(refusal(path), "tensor 'a' has more than 64 axes"));
+}
+
 TEST_F(SafetensorsTest, MetadataThatIsNoTextIsRefused) {
   refusal(file_of(R"({"__metadata__":{"a":5}})", 0));
 }

@@ -10,6 +10,7 @@
 #include "models/stal/network.h"
 #include "models/stal/part_boxes.h"
 #include "tests/common/support.h"
+#include "tests/models/accepted_settings.h"
 #include "tests/models/naive_stal.h"
 #include "tests/models/random_weights.h"
 
@@ -25,7 +26,9 @@ proto::Model stal_options(const std::string& settings) {
 
 // Channels a sixteenth of the published ones, 64 pixels.
 proto::Model small_stal(const std::string& settings = "") {
-  return stal_options("width: 0.0625 input_size: 64 part_size: 5 " + settings);
+  proto::Model options = stal_options("width: 0.0625 input_size: 64 part_size: 5 " + settings);
+  clear_fields_without_effect(options);
+  return options;
 }
 
 std::unique_ptr<Model> random_stal(const proto::Model& options, int64_t identities = 4) {
@@ -47,6 +50,7 @@ proto::Model small_row(const AblationRow& row) {
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(row.model, &settings)) << row.model;
   options = small_stal();
   options.MergeFrom(settings);
+  clear_fields_without_effect(options);
   return options;
 }
 
@@ -445,6 +449,18 @@ TEST(StalTest, VariantsOfATrackletAreAveraged) {
             1e-12);
 }
 
+TEST(StalTest, BoxesOfAnotherNumberOfPartsAreRefused) {
+  const auto model = random_stal(small_stal());
+  for (const int64_t parts : {0, 5, 7}) {
+    ModelInput input = stal_clips(1, 2);
+    input.boxes = at::zeros({1, 2, parts, 4}, at::kDouble);
+    const std::string text = common::failure_text<common::InputError>(
+        [&] { model->forward(input, evaluation_context()); });
+    EXPECT_TRUE(common::contains(text, "boxes: are of " + std::to_string(parts) + " parts"))
+        << text;
+  }
+}
+
 // ---- settings
 
 TEST(StalTest, InputIsBgrOfTwoHundredAndFiftySixStepsLessTheMeans) {
@@ -475,6 +491,34 @@ TEST(StalTest, SettingsOutOfRangeOrWithoutMeaningAreRefused) {
     const std::string text = common::failure_text<common::InputError>(
         [&] { create_stal(stal_options(settings), 0, 1); });
     EXPECT_TRUE(common::contains(text, "model.stal." + field)) << settings << " -> " << text;
+  }
+}
+
+TEST(StalTest, SettingsWithoutEffectAreRefusedByName) {
+  for (const std::string settings :
+       {"boxes: FIXED_BOXES branches: GLOBAL_BRANCH", "part_size: 1024 branches: GLOBAL_BRANCH",
+        "pool_parts: false branches: GLOBAL_BRANCH",
+        "attention_channels: 8 branches: GLOBAL_BRANCH",
+        "attention: NO_ATTENTION branches: GLOBAL_BRANCH", "fusion_rate: 1 branches: GLOBAL_BRANCH",
+        "attention_branch: true branches: PART_BRANCH", "fusion_rate: 1 branches: PART_BRANCH"}) {
+    const std::string field = settings.substr(0, settings.find(':'));
+    const std::string text = common::failure_text<common::InputError>(
+        [&] { create_stal(stal_options(settings), 0, 1); });
+    EXPECT_TRUE(common::contains(text, "model.stal." + field + ": has no effect"))
+        << settings << " -> " << text;
+  }
+}
+
+// Sizes that are allowed by themselves, whose product would not fit any memory.
+TEST(StalTest, LayersTooLargeAreRefusedByName) {
+  for (const std::string settings :
+       {"part_size: 65536 width: 16", "attention_channels: 4096 width: 16"}) {
+    const std::string field = settings.substr(0, settings.find(':'));
+    const std::string text = common::failure_text<common::InputError>(
+        [&] { create_stal(stal_options(settings), 0, 1); });
+    EXPECT_TRUE(common::contains(text, "model.stal." + field + ": with width"))
+        << settings << " -> " << text;
+    EXPECT_TRUE(common::contains(text, "more than 2147483648 weights")) << text;
   }
 }
 

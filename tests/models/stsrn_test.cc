@@ -396,6 +396,9 @@ TEST(StsrnTest, RefusesSettingsOutOfRangeByName) {
   EXPECT_TRUE(common::contains(refusal(1, 16, 1), "model.stsrn.dropout"));
   EXPECT_TRUE(common::contains(refusal(1, 16, -0.1), "model.stsrn.dropout"));
   EXPECT_TRUE(common::contains(refusal(std::nan(""), 16, 0.5), "model.stsrn.width"));
+  // Allowed by themselves, but not the layers that they make.
+  EXPECT_TRUE(common::contains(refusal(1, 46341, 0.5), "model.stsrn.features: makes a layer of"));
+  EXPECT_TRUE(common::contains(refusal(16, 46340, 0.5), "model.stsrn.features: with width makes"));
 }
 
 }  // namespace

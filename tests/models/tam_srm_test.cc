@@ -11,6 +11,7 @@
 #include "models/model_catalog.h"
 #include "models/tam_srm/network.h"
 #include "tests/common/support.h"
+#include "tests/models/accepted_settings.h"
 #include "tests/models/naive_tam_srm.h"
 #include "tests/models/random_weights.h"
 
@@ -18,6 +19,7 @@ namespace muster::models {
 namespace {
 
 using common::contains;
+using std::string_literals::operator""s;
 
 // A sixteenth of the channels, 107 pixels (maps of 3x3), 3 frames, few units.
 proto::Model small_tam_srm(const std::string& row = "tam_srm {}") {
@@ -32,6 +34,7 @@ proto::Model small_tam_srm(const std::string& row = "tam_srm {}") {
   settings.set_metric_channels(4);
   settings.set_metric_hidden(9);
   settings.set_frames(3);
+  clear_fields_without_effect(options);
   return options;
 }
 
@@ -190,6 +193,53 @@ TEST(TamSrmTest, ImpossibleSettingsAreRefusedByName) {
   }
 }
 
+std::string refusal_of_tam_srm(const std::string& settings) {
+  proto::Model options;
+  EXPECT_TRUE(
+      google::protobuf::TextFormat::ParseFromString("tam_srm { " + settings + " }", &options));
+  return common::failure_text<common::InputError>([&] { create_tam_srm(options, 0, 1); });
+}
+
+TEST(TamSrmTest, SettingsWithoutEffectAreRefusedByName) {
+  const std::string feature_alone = " pair_metric: NO_METRIC ranking: FEATURE_ONLY";
+  const std::string metric_alone = " feature: NO_FEATURE ranking: METRIC_ONLY";
+  for (const std::string& settings :
+       {"lambda: 2 ranking: METRIC_ONLY"s, "lambda: 0.5 ranking: FEATURE_ONLY"s,
+        "attention_size: 256 feature: MEAN"s, "attention_size: 5 feature: RECURRENT"s,
+        "attend_to_cell: true feature: RECURRENT"s, "recurrent_size: 512 feature: MEAN"s,
+        "recurrent_size: 6" + metric_alone, "feature_size: 8" + metric_alone,
+        "attention_size: 5" + metric_alone, "metric_channels: 4" + feature_alone,
+        "metric_hidden: 9" + feature_alone, "frames: 6" + feature_alone,
+        "rerank: 2 ranking: FEATURE_ONLY"s}) {
+    const std::string field = settings.substr(0, settings.find(':'));
+    const std::string text = refusal_of_tam_srm(settings);
+    EXPECT_TRUE(contains(text, "model.tam_srm." + field + ": has no effect")) << settings << text;
+  }
+}
+
+// A run's settings can be set, but not taken away, when it is scored.
+TEST(TamSrmTest, SettingsOfAnotherRankingMayBeSetToTheirDefaults) {
+  proto::Model options = small_tam_srm("tam_srm { ranking: FEATURE_ONLY }");
+  options.mutable_tam_srm()->set_lambda(1);
+  options.mutable_tam_srm()->set_rerank(0);
+  EXPECT_NO_THROW(create_tam_srm(options, 0, 1));
+}
+
+// Sizes that are allowed by themselves, whose product would not fit any memory.
+TEST(TamSrmTest, LayersTooLargeAreRefusedByName) {
+  const std::string metric_alone = " feature: NO_FEATURE ranking: METRIC_ONLY";
+  for (const std::string& settings :
+       {"feature_size: 65536"s, "feature_size: 32768 input_size: 2048 width: 16"s,
+        "recurrent_size: 65536"s, "recurrent_size: 65536 feature: RECURRENT"s,
+        "attention_size: 65536 feature_size: 40000"s, "metric_channels: 65536" + metric_alone,
+        "metric_hidden: 65536 metric_channels: 4096 frames: 1024" + metric_alone}) {
+    const std::string field = settings.substr(0, settings.find(':'));
+    const std::string text = refusal_of_tam_srm(settings);
+    EXPECT_TRUE(contains(text, "model.tam_srm." + field + ": ")) << settings << text;
+    EXPECT_TRUE(contains(text, "more than 2147483648 weights")) << settings << text;
+  }
+}
+
 TEST(TamSrmTest, FirstWeightsAreAFunctionOfTheSeed) {
   const NamedTensors first = create_tam_srm(small_tam_srm(), 4, 3)->parameters();
   const NamedTensors again = create_tam_srm(small_tam_srm(), 4, 3)->parameters();
@@ -287,7 +337,7 @@ TEST(TamSrmTest, DistancesAreThoseOfTheirRanking) {
     const auto model = random_tam_srm(small_tam_srm());
     const at::Tensor joint = distances_of("", scene);
     const at::Tensor weighted = distances_of("lambda: 0.3", scene);
-    const at::Tensor by_feature = distances_of("ranking: FEATURE_ONLY rerank: 2", scene);
+    const at::Tensor by_feature = distances_of("ranking: FEATURE_ONLY", scene);
     const at::Tensor by_metric = distances_of("ranking: METRIC_ONLY", scene);
     for (int64_t query = 0; query < 3; ++query) {
       for (int64_t item = 0; item < 5; ++item) {
@@ -337,7 +387,7 @@ TEST(TamSrmTest, OnlyRerankingWantsTheWholeGallery) {
   EXPECT_FALSE(wants(""));
   EXPECT_TRUE(wants("rerank: 1"));
   EXPECT_TRUE(wants("rerank: 1 ranking: METRIC_ONLY"));
-  EXPECT_FALSE(wants("rerank: 1 ranking: FEATURE_ONLY"));
+  EXPECT_FALSE(wants("ranking: FEATURE_ONLY"));
 }
 
 TEST(TamSrmTest, ManyPairsGoThroughInParts) {

@@ -8,6 +8,7 @@
 #include "models/model_catalog.h"
 #include "models/trl/network.h"
 #include "tests/common/support.h"
+#include "tests/models/accepted_settings.h"
 #include "tests/models/naive_trl.h"
 #include "tests/models/random_weights.h"
 
@@ -30,7 +31,8 @@ proto::Model small_trl(proto::Trl::Alignment alignment = proto::Trl::SPATIAL_TEM
   return options;
 }
 
-std::unique_ptr<Model> random_model(const proto::Model& options, int64_t identities = 7) {
+std::unique_ptr<Model> random_model(proto::Model options, int64_t identities = 7) {
+  clear_fields_without_effect(options);
   auto model = create_trl(options, identities, 1);
   model->to(at::kDouble);
   randomise_weights(weights_of(*model));
@@ -141,6 +143,7 @@ TEST(TrlTest, TheFullModelHasTheSpecifiedParameterCount) {
 TEST(TrlTest, AtFrameLevelThereAreNoRecurrentFeatures) {
   proto::Model options = small_trl();
   options.mutable_trl()->set_frame_level(true);
+  clear_fields_without_effect(options);
   for (const auto& [name, value] : create_trl(options, 7, 1)->parameters()) {
     EXPECT_EQ(name.find("_temporal"), std::string::npos) << name;
   }
@@ -153,6 +156,7 @@ TEST(TrlTest, ModelsOfBothLevelsShareAllButHeads) {
     sequence[name] = value.sizes().vec();
   }
   options.mutable_trl()->set_frame_level(true);
+  clear_fields_without_effect(options);
   for (const auto& [name, value] : create_trl(options, 7, 1)->parameters()) {
     const bool is_head = name.find("classifier") != std::string::npos;
     EXPECT_EQ(sequence.count(name), is_head ? 0U : 1U) << name;
@@ -427,6 +431,35 @@ TEST(TrlTest, RefusesSettingsOutOfRangeByName) {
   refused("scored_alpha", "scored_alpha: nan");
   refused("scored_alpha", "scored_alpha: 0.5 temporal: GENERIC");
   refused("streams", "streams: ALIGNED_ONLY alignment: UNALIGNED");
+}
+
+TEST(TrlTest, RefusesSettingsWithoutEffectByName) {
+  for (const std::string settings :
+       {"localisation_hidden: 256 alignment: UNALIGNED",
+        "localisation_channels: 8 alignment: UNALIGNED", "dropout: 0.5 alignment: UNALIGNED",
+        "beta: 0.5 alignment: UNALIGNED", "localisation_hidden: 4 alignment: SPATIAL",
+        "dropout: 0 alignment: SPATIAL", "alpha: 0.5 temporal: SPECIFIC",
+        "alpha: 0.3 temporal: ONE_DIRECTION", "hidden: 6 frame_level: true",
+        "temporal: GENERIC frame_level: true", "alpha: 0.3 frame_level: true"}) {
+    const std::string text = common::failure_text<common::InputError>(
+        [&] { create_trl(parsed("trl { " + settings + " }"), 0, 1); });
+    const std::string field = settings.substr(0, settings.find(':'));
+    EXPECT_TRUE(common::contains(text, "model.trl." + field + ": has no effect"))
+        << settings << ": " << text;
+  }
+}
+
+// Sizes that are allowed by themselves, whose product would not fit any memory.
+TEST(TrlTest, RefusesLayersTooLargeByName) {
+  for (const std::string settings :
+       {"hidden: 16385", "hidden: 65536 temporal: GENERIC", "localisation_channels: 65536",
+        "localisation_hidden: 65536"}) {
+    const std::string text = common::failure_text<common::InputError>(
+        [&] { create_trl(parsed("trl { " + settings + " }"), 0, 1); });
+    const std::string field = settings.substr(0, settings.find(':'));
+    EXPECT_TRUE(common::contains(text, "model.trl." + field + ": ")) << settings << ": " << text;
+    EXPECT_TRUE(common::contains(text, "more than 2147483648 weights")) << text;
+  }
 }
 
 }  // namespace

@@ -47,6 +47,19 @@ TEST(WeightLoadingTest, ConvertsToTheWeightsPrecision) {
   }
 }
 
+TEST(WeightLoadingTest, ValuesBeyondTheWeightsPrecisionAreRefusedByName) {
+  const NamedTensors weights = {{"near", at::zeros({2})}, {"far", at::zeros({2})}};
+  for (const double value : {1e300, -3.5e38}) {
+    const std::string text = refusal(weights, {{"near", at::ones({2}, at::kDouble)},
+                                               {"far", at::full({2}, value, at::kDouble)}});
+    EXPECT_TRUE(contains(text, "tensor 'far' holds values beyond the range of Float")) << text;
+    EXPECT_EQ(weights[0].second.sum().item<float>(), 0);  // nothing is changed
+  }
+  load_weights(weights,
+               {{"near", at::ones({2}, at::kDouble)}, {"far", at::full({2}, 3e38, at::kDouble)}},
+               Loading::kStrict, "file");
+}
+
 TEST(WeightLoadingTest, ListsAllThatDoesNotFit) {
   const NamedTensors weights = {
       {"gone", at::zeros({1})}, {"odd", at::zeros({2, 3})}, {"whole", at::zeros({1})}};

@@ -10,6 +10,7 @@
 #include "models/model_catalog.h"
 #include "models/safetensors.h"
 #include "tests/common/support.h"
+#include "tests/models/accepted_settings.h"
 #include "tests/models/support.h"
 #include "tests/trainer/tiny_store.h"
 #include "trainer/run_directory.h"
@@ -66,6 +67,7 @@ void make_small(Message& network) {
 std::unique_ptr<models::Model> smallest(const models::ModelEntry& entry, proto::Model& options) {
   Message& network = network_of(options);
   make_small(network);
+  models::clear_fields_without_effect(options);
   const FieldDescriptor* field = network.GetDescriptor()->FindFieldByName("input_size");
   if (field == nullptr) return entry.create(options, 3, 1);
   for (const int32_t size : {32, 64, 67, 75, 96, 128, 160, 224, 227}) {
