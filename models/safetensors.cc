@@ -147,30 +147,57 @@ void require_exact_cover(std::vector<Place> places, uint64_t data_bytes, const s
   }
 }
 
-// Of names that come twice a parser would quietly take the last. Depth is bounded, as what works on
-// nested values recurses.
-json parsed_header(const char* begin, const char* end, const std::string& path) {
-  using Event = json::parse_event_t;
-  std::set<std::string> names, members;  // of the header; of its last entry
-  std::string entry;
-  const auto check = [&](int depth, Event event, json& value) {
-    const bool opens = event == Event::object_start || event == Event::array_start;
-    if (opens && depth >= kDeepestNesting) {
-      throw InputError(path, "has a damaged header: it is nested more than " +
-                                 std::to_string(kDeepestNesting) + " deep");
-    }
-    if (event != Event::key || depth > 2) return true;
-    const std::string name = value.get<std::string>();
-    if (depth == 1) {
-      if (!names.insert(name).second) refuse(path, name, "comes twice");
-      entry = name;
-      members.clear();
-    } else if (!members.insert(name).second) {
-      refuse(path, entry, "has '" + shortened(name, kPrintedName) + "' twice");
+// Looks at a header before it is believed: of names that come twice a parser would quietly take the
+// last, and what works on nested values recurses. (nlohmann's own parser with a callback takes
+// quadratic time.)
+class HeaderCheck : public nlohmann::json_sax<json> {
+ public:
+  explicit HeaderCheck(std::string path) : path_(std::move(path)) {}
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool start_array(size_t) override { return open(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    if (depth_ == 1) {
+      if (!names_.insert(name).second) refuse(path_, name, "comes twice");
+      entry_ = name;
+      members_.clear();
+    } else if (depth_ == 2 && !members_.insert(name).second) {
+      refuse(path_, entry_, "has '" + shortened(name, kPrintedName) + "' twice");
     }
     return true;
-  };
-  const json header = json::parse(begin, end, check);
+  }
+  // The parser that follows tells what is wrong.
+  bool parse_error(size_t, const std::string&, const json::exception&) override { return false; }
+
+ private:
+  bool open() {
+    if (++depth_ <= kDeepestNesting) return true;
+    throw InputError(path_, "has a damaged header: it is nested more than " +
+                                std::to_string(kDeepestNesting) + " deep");
+  }
+  bool close() {
+    --depth_;
+    return true;
+  }
+
+  const std::string path_;
+  std::set<std::string> names_, members_;  // of the header; of its last entry
+  std::string entry_;
+  int depth_ = 0;
+};
+
+json parsed_header(const char* begin, const char* end, const std::string& path) {
+  HeaderCheck check(path);
+  json::sax_parse(begin, end, &check);
+  const json header = json::parse(begin, end);
   if (!header.is_object()) throw InputError(path, "has a header that is no object");
   return header;
 }

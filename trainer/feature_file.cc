@@ -1,5 +1,6 @@
 #include "trainer/feature_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -143,6 +144,28 @@ void demand_finite(const FeatureTensor& tensor, const std::string& name, int64_t
   }
 }
 
+// That a shape is one that the file can hold the values of, before any memory is asked for them:
+// filters of HDF5 pack a thousand values into the place of one at most.
+void require_stored(const Hdf5Handle& dataset, const std::vector<hsize_t>& shape,
+                    const std::string& name, const std::string& path) {
+  constexpr hsize_t kMostPacked = 1100;
+  const hsize_t stored_bytes = H5Dget_storage_size(dataset.get());
+  const hsize_t most_values = std::min(stored_bytes, (hsize_t{1} << 50)) * kMostPacked;
+  hsize_t left = most_values;
+  for (const hsize_t length : shape) {
+    if (length == 0) return;
+    left /= length;
+  }
+  if (left > 0) return;
+  std::string axes;
+  for (const hsize_t length : shape) {
+    axes += (axes.empty() ? "" : ", ") + std::to_string(length);
+  }
+  throw InputError(path, "dataset '" + name + "' says it has the shape [" + axes +
+                             "], but the file holds " + std::to_string(stored_bytes) +
+                             " bytes of it");
+}
+
 // `rows` below 0: as many as there are.
 FeatureTensor read_tensor(const Hdf5Handle& file, const std::string& name, int64_t rows,
                           int64_t variants, const std::string& path) {
@@ -169,6 +192,7 @@ FeatureTensor read_tensor(const Hdf5Handle& file, const std::string& name, int64
   if (rows >= 0 && static_cast<int64_t>(shape[0]) != rows) {
     throw InputError(path, "dataset '" + name + "' does not have as many rows as the others");
   }
+  require_stored(dataset, shape, name, path);
   FeatureTensor tensor;
   tensor.shape.assign(shape.begin() + static_cast<long>(skipped), shape.end());
   const int64_t per_row = variants * tensor.size();

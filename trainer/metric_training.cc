@@ -2,10 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "common/error.h"
 #include "datastore/tracklet_role.h"
 #include "models/metric_learning/kissme.h"
 #include "models/metric_learning/xqda.h"
+#include "trainer/scoring.h"
 
 namespace muster::trainer {
 namespace {
@@ -57,8 +60,15 @@ models::LearnedMetric learn_metric(const FeatureTable& table, const proto::Scori
   const proto::LearnedMetric& settings = scoring.learned();
   demand(settings.components() >= 1, "components", settings.components(), "at least 1");
   demand(settings.pair_stride() >= 1, "pair_stride", settings.pair_stride(), "at least 1");
-  demand(settings.lambda() > 0, "lambda", settings.lambda(), "above 0");
+  demand(settings.lambda() > 0 && std::isfinite(settings.lambda()), "lambda", settings.lambda(),
+         "a number above 0");
   demand(settings.dimensions() >= 0, "dimensions", settings.dimensions(), "at least 0");
+  if (table.features == 0) {
+    throw common::InputError(
+        table.name,
+        "has no 'features', which metric " + metric_name(scoring.metric()) + " learns from",
+        "name the training with --run DIR: its network makes vectors of what is there");
+  }
   const LabelledVectors all = training_rows(table);
   if (scoring.metric() == proto::KISSME) {
     const models::TrainingPairs pairs = models::cross_camera_pairs(

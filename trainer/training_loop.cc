@@ -13,6 +13,7 @@
 #include "models/model_catalog.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
+#include "trainer/empty_output.h"
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
 #include "trainer/loss_terms.h"
@@ -116,13 +117,8 @@ class Trainer {
     const proto::Loss& loss = experiment_.training().loss();
     require_loss(loss);
     require_sampler(loss, experiment_.training().batch());
-    const at::NoGradGuard no_gradients;
-    const int64_t frames = experiment_.training().batch().frames();
-    models::ModelInput nothing = model_input({}, 0, frames, format_, type_);
-    if (format_.joints) nothing.joints = joint_tensor({}, 0, frames, type_);
-    models::ForwardContext context;
-    context.statistics = &statistics_;
-    require_network(loss, model_->forward(nothing, context), pair_model() != nullptr);
+    require_network(loss, output_for_no_clips(*model_, experiment_, format_, type_, statistics_),
+                    pair_model() != nullptr);
   }
 
   // Null where the network does not judge pairs.

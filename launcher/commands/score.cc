@@ -17,6 +17,7 @@
 #include "launcher/terminal.h"
 #include "models/model_catalog.h"
 #include "schedulers/results_store.h"
+#include "trainer/empty_output.h"
 #include "trainer/feature_extraction.h"
 #include "trainer/metric_training.h"
 #include "trainer/run_directory.h"
@@ -79,21 +80,36 @@ proto::Metric metric_of(const CommandLine& line, const Run& run,
   return recorded.empty() ? proto::EUCLIDEAN : metric_named(recorded, table.name);
 }
 
+struct Network {
+  std::unique_ptr<models::Model> model;  // may be null
+  trainer::SignatureShapes shapes;       // that it compares
+};
+
 // The network, if its own distance is wanted, or the vectors that it makes of what is in `queries`.
-std::unique_ptr<models::Model> model_for(proto::Metric metric, const Run& run,
-                                         const trainer::FeatureTable& queries) {
-  if (metric != proto::MODEL && (queries.features > 0 || !run)) return nullptr;
+Network network_for(proto::Metric metric, const Run& run, const trainer::FeatureTable& queries) {
+  if (metric != proto::MODEL && (queries.features > 0 || !run)) return {};
   if (!run) {
     throw InputError("metric model", "wants the network", "name its training with --run DIR");
   }
-  return trainer::load_model(*run);
+  Network network;
+  network.model = trainer::load_model(*run);
+  network.shapes = trainer::scored_shapes(*network.model, run->experiment);
+  return network;
+}
+
+// What metric `metric` compares: the network's vectors, if there is one and it is not the network
+// that compares.
+void prepare_table(const Network& network, proto::Metric metric, trainer::FeatureTable& table) {
+  if (!network.model) return;
+  trainer::require_shapes(table, network.shapes);
+  if (metric != proto::MODEL) table = trainer::represented(table, *network.model);
 }
 
 // Of --train-features or else of the queries' file; nothing for a metric that needs no learning.
 std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
                                                        const proto::Scoring& scoring,
                                                        const trainer::FeatureTable& queries,
-                                                       const models::Model* model) {
+                                                       const Network& network) {
   if (!trainer::is_learned_metric(scoring.metric())) {
     if (line.has("train-features")) {
       throw InputError("--train-features",
@@ -104,7 +120,7 @@ std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
   }
   if (!line.has("train-features")) return trainer::learn_metric(queries, scoring);
   trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"));
-  if (model != nullptr) training = trainer::represented(training, *model);
+  prepare_table(network, scoring.metric(), training);
   if (training.features != queries.features) {
     throw InputError(training.name, "has vectors of another size than " + queries.name);
   }
@@ -118,22 +134,33 @@ int split_of(const trainer::FeatureTable& table) {
   return text.empty() ? 0 : std::stoi(text);
 }
 
+// One result and what it is of.
+struct Ranked {
+  trainer::FeatureTable queries;
+  Run run;
+  NamedRules named;
+  proto::Metric metric = proto::EUCLIDEAN;
+  int64_t gallery_size = 0;
+  trainer::RankingResult result;
+};
+
 double rank_rate(const trainer::RankingResult& result, size_t rank) {
   return result.cmc[std::min(rank, result.cmc.size()) - 1];
 }
 
-nlohmann::json as_json(const trainer::RankingResult& result, int64_t gallery,
-                       const NamedRules& named, proto::Metric metric) {
+nlohmann::json as_json(const Ranked& ranked) {
+  const trainer::RankingResult& result = ranked.result;
+  const NamedRules& named = ranked.named;
   nlohmann::json ranks;
   for (const size_t rank : {1, 5, 10, 20}) ranks[std::to_string(rank)] = rank_rate(result, rank);
   return {{"rank", ranks},
           {"map", result.mean_average_precision},
           {"queries", result.queries},
           {"queries_without_match", result.queries_without_match},
-          {"gallery", gallery},
+          {"gallery", ranked.gallery_size},
           {"average_precision", average_precision_name(named.rules)},
           {"protocol", named.protocol},
-          {"metric", trainer::metric_name(metric)}};
+          {"metric", trainer::metric_name(ranked.metric)}};
 }
 
 // Swallows what protobuf would print.
@@ -168,9 +195,10 @@ proto::Experiment measured_experiment(const proto::Experiment& scored,
   return experiment;
 }
 
-proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gallery_size,
-                              const trainer::FeatureTable& queries, const Run& run,
-                              const NamedRules& named, proto::Metric metric) {
+proto::ReportCell report_cell(const Ranked& ranked) {
+  const trainer::RankingResult& result = ranked.result;
+  const trainer::FeatureTable& queries = ranked.queries;
+  const Run& run = ranked.run;
   proto::ReportCell cell;
   cell.set_train(fact(queries, "train_store"));
   cell.set_test(fact(queries, "test_store"));
@@ -179,14 +207,14 @@ proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gall
   for (const double rate : result.cmc) cell.add_cmc(rate);
   cell.set_mean_average_precision(result.mean_average_precision);
   cell.set_queries(result.queries);
-  cell.set_gallery(gallery_size);
+  cell.set_gallery(ranked.gallery_size);
   cell.set_synthetic(fact(queries, "train_synthetic") == "true" ||
                      fact(queries, "test_synthetic") == "true");
   auto facts = queries.facts;
   facts["machine"] = common::host_name();
-  facts["protocol"] = named.protocol;
-  facts["average_precision"] = average_precision_name(named.rules);
-  facts["metric"] = trainer::metric_name(metric);
+  facts["protocol"] = ranked.named.protocol;
+  facts["average_precision"] = average_precision_name(ranked.named.rules);
+  facts["metric"] = trainer::metric_name(ranked.metric);
   if (run) {
     cell.set_settings(common::canonical_text(run->experiment));
     facts.erase("extraction");  // among the settings
@@ -202,13 +230,7 @@ proto::ReportCell report_cell(const trainer::RankingResult& result, int64_t gall
   return cell;
 }
 
-}  // namespace
-
-int run_score(const std::vector<std::string>& arguments) {
-  CommandLine line("muster score --features FILE",
-                   "Ranks queries against the gallery: CMC and mean average precision. The files "
-                   "may come from muster extract or from another program "
-                   "(docs/formats/features.md).");
+void declare_options(CommandLine& line) {
   line.option("features", "FILE", "signatures of the queries, and of the gallery")
       .option("gallery-features", "FILE", "signatures of the gallery, if in a file of its own")
       .option("protocol", "NAME", protocol_list() + " [as extracted]")
@@ -220,56 +242,70 @@ int run_score(const std::vector<std::string>& arguments) {
       .option("run", "DIR", "the training: its metric and network, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
       .flag("json", "print JSON");
-  if (!line.parse(arguments)) return 0;
-  if (line.has("metric")) metric_named(line.text("metric"), "--metric");
-  if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
-  trainer::FeatureTable queries = trainer::read_feature_file(line.text("features"));
+}
+
+Ranked rank_files(const CommandLine& line) {
+  Ranked ranked;
+  trainer::FeatureTable& queries = ranked.queries;
+  queries = trainer::read_feature_file(line.text("features"));
   std::optional<trainer::FeatureTable> other_gallery;
   if (line.has("gallery-features")) {
     other_gallery = trainer::read_feature_file(line.text("gallery-features"));
   }
-  const trainer::FeatureTable& gallery = other_gallery ? *other_gallery : queries;
-  Run run;
+  Run& run = ranked.run;
   if (line.has("run")) {
     run = trainer::read_finished_run(line.text("run"));
     models::require_distance(run->experiment.model());
     trainer::require_features_of_run(queries, *run);
     trainer::require_features_of_run(gallery, *run);
   }
-  const NamedRules named = rules_of(line, queries);
-  const proto::Metric metric = metric_of(line, run, queries);
-  const proto::Experiment scored =
-      scored_experiment(run ? run->experiment : proto::Experiment(), line.texts("set"), metric);
-  if (run) run->experiment = measured_experiment(scored, queries, named);
-  const std::unique_ptr<models::Model> model = model_for(metric, run, queries);
-  const models::Model* vectors_of = metric == proto::MODEL ? nullptr : model.get();
-  if (vectors_of != nullptr) {
-    if (other_gallery) other_gallery = trainer::represented(*other_gallery, *vectors_of);
-    queries = trainer::represented(queries, *vectors_of);
-  }
+  ranked.named = rules_of(line, queries);
+  ranked.metric = metric_of(line, run, queries);
+  const proto::Experiment scored = scored_experiment(run ? run->experiment : proto::Experiment(),
+                                                     line.texts("set"), ranked.metric);
+  if (run) run->experiment = measured_experiment(scored, queries, ranked.named);
+  const Network network = network_for(ranked.metric, run, queries);
+  if (other_gallery) prepare_table(network, ranked.metric, *other_gallery);
+  prepare_table(network, ranked.metric, queries);
   split_of(queries);
-  const auto progress = terminal_progress();
-  int64_t gallery_size = 0;
   const std::optional<models::LearnedMetric> learned =
-      learned_metric_of(line, scored.scoring(), queries, vectors_of);
-  const trainer::RankingResult result =
-      trainer::score(queries, gallery, metric, named.rules, &gallery_size, *progress,
-                     {model.get(), learned ? &*learned : nullptr});
-  if (line.has("result")) {
-    schedulers::write_result(line.path("result"),
-                             report_cell(result, gallery_size, queries, run, named, metric));
+      learned_metric_of(line, scored.scoring(), queries, network);
+  const auto progress = terminal_progress();
+  ranked.result = trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,
+                                 ranked.named.rules, &ranked.gallery_size, *progress,
+                                 {network.model.get(), learned ? &*learned : nullptr});
+  return ranked;
+}
+
+void print_result(const Ranked& ranked, bool json) {
+  if (json) {
+    std::cout << json_line(as_json(ranked));
+    return;
   }
-  if (line.has("json")) {
-    std::cout << json_line(as_json(result, gallery_size, named, metric));
-    return 0;
-  }
+  const trainer::RankingResult& result = ranked.result;
   std::printf(
       "rank-1 %.1f  rank-5 %.1f  rank-10 %.1f  rank-20 %.1f  mAP %.1f  (%%; %lld queries, "
       "%lld gallery tracklets, %s, %s)\n",
       100 * rank_rate(result, 1), 100 * rank_rate(result, 5), 100 * rank_rate(result, 10),
       100 * rank_rate(result, 20), 100 * result.mean_average_precision,
-      static_cast<long long>(result.queries), static_cast<long long>(gallery_size),
-      named.protocol.c_str(), trainer::metric_name(metric).c_str());
+      static_cast<long long>(result.queries), static_cast<long long>(ranked.gallery_size),
+      ranked.named.protocol.c_str(), trainer::metric_name(ranked.metric).c_str());
+}
+
+}  // namespace
+
+int run_score(const std::vector<std::string>& arguments) {
+  CommandLine line("muster score --features FILE",
+                   "Ranks queries against the gallery: CMC and mean average precision. The files "
+                   "may come from muster extract or from another program "
+                   "(docs/formats/features.md).");
+  declare_options(line);
+  if (!line.parse(arguments)) return 0;
+  if (line.has("metric")) metric_named(line.text("metric"), "--metric");
+  if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
+  const Ranked ranked = rank_files(line);
+  if (line.has("result")) schedulers::write_result(line.path("result"), report_cell(ranked));
+  print_result(ranked, line.has("json"));
   return 0;
 }
 

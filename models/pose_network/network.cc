@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/frame_portions.h"
 #include "models/initialisation.h"
 
 namespace muster::models {
@@ -37,9 +38,11 @@ PoseNet::PoseNet(const proto::PoseNetwork& options)
           convolution(square(options.deconvolution_channels(), kPoseJoints, 1), true))) {}
 
 at::Tensor PoseNet::forward(const at::Tensor& images, const ForwardContext& context) {
-  const at::Tensor low = backbone_->forward_low(images, context);
-  const at::Tensor fine = deconvolution2_->forward(deconvolution1_->forward(low, context), context);
-  return heat_maps_(fine);
+  return in_portions(images, context, [&](const at::Tensor& some) {
+    const at::Tensor coarse =
+        deconvolution1_->forward(backbone_->forward_low(some, context), context);
+    return heat_maps_(deconvolution2_->forward(coarse, context));
+  });
 }
 
 void PoseNet::reset(uint64_t seed) {

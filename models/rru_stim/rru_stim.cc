@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "models/backbones/inception_v3.h"
+#include "models/frame_portions.h"
 #include "models/initialisation.h"
 #include "models/losses/distances.h"
 #include "models/model_catalog.h"
@@ -17,9 +18,6 @@ namespace {
 
 constexpr int64_t kTransition = 256, kClassifierHidden = 512;  // times width
 constexpr double kLeak = 0.1;
-// Frames that pass the backbone at once where that changes nothing: bounds the memory that a whole
-// tracklet takes.
-constexpr int64_t kFramesAtOnce = 64;
 
 struct RruStimNetwork : torch::nn::Module {
   using Options = proto::RruStim;
@@ -65,16 +63,12 @@ struct RruStimNetwork : torch::nn::Module {
 
   // [images, 3, 299, 299]; `middle` only where a classifier looks at it.
   InceptionV3Maps frame_maps(const at::Tensor& images, const ForwardContext& context) {
-    if (context.training || images.size(0) <= kFramesAtOnce) {
-      return backbone->forward(images, context);
-    }
-    std::vector<at::Tensor> middle, last;
-    for (const at::Tensor& some : images.split(kFramesAtOnce)) {
-      const InceptionV3Maps maps = backbone->forward(some, context);
-      if (classifier) middle.push_back(maps.middle);
-      last.push_back(maps.last);
-    }
-    return {classifier ? at::cat(middle) : at::Tensor(), at::cat(last)};
+    const ImageTensors maps =
+        in_portions(ImageTensors{images}, context, [&](const ImageTensors& some) {
+          const InceptionV3Maps own = backbone->forward(some.front(), context);
+          return ImageTensors{classifier ? own.middle : at::Tensor(), own.last};
+        });
+    return {maps[0], maps[1]};
   }
 
   // [frames, clips, places, channels] -> [clips, features]

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/frame_portions.h"
 #include "models/initialisation.h"
 #include "models/layers/convolution.h"
 #include "models/stal/aggregation.h"
@@ -66,26 +67,54 @@ void StalNetwork::add_part_branch(int64_t identities) {
 }
 
 ModelOutput StalNetwork::forward(const ModelInput& input, const ForwardContext& context) {
+  const int64_t clips = input.clips.size(0), frames = input.clips.size(1);
+  ImageTensors inputs{input.clips.flatten(0, 1)};
+  if (attention_) inputs.push_back(part_boxes(input).flatten(0, 1));
+  const ImageTensors of_frames = in_portions(inputs, context, [&](const ImageTensors& some) {
+    const FrameValues values = frame_values(some[0], attention_ ? some[1] : at::Tensor(), context);
+    ImageTensors results{values.global, values.scores};
+    results.insert(results.end(), values.parts.begin(), values.parts.end());
+    return results;
+  });
+  const FrameValues values{of_frames[0], of_frames[1], {of_frames.begin() + 2, of_frames.end()}};
   ModelOutput output;
-  const at::Tensor low = trunk_.low(input.clips.flatten(0, 1), context);
-  if (trunk_.attended) conclude_global(low, input.clips.size(0), context, output);
-  if (attention_) conclude_parts(low, input, context, output);
+  if (trunk_.attended) conclude_global(values.global, clips, frames, output);
+  if (attention_) conclude_parts(values, clips, frames, output);
   return output;
 }
 
-void StalNetwork::conclude_global(const at::Tensor& low, int64_t clips,
-                                  const ForwardContext& context, ModelOutput& output) {
+StalNetwork::FrameValues StalNetwork::frame_values(const at::Tensor& images,
+                                                   const at::Tensor& boxes,
+                                                   const ForwardContext& context) {
+  FrameValues values;
+  const at::Tensor low = trunk_.low(images, context);
+  if (trunk_.attended) values.global = global_descriptors(low, context);
+  if (!attention_) return values;
+  values.scores = attention_->scores(images);
+  const at::Tensor places =
+      places_of_boxes(boxes.transpose(0, 1), kPlacesPerPixel, low.size(2), low.size(3));
+  const std::vector<at::Tensor> maps = roi_max_pool(low, places, kPartSide).unbind(0);
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    values.parts.push_back(part_feature(parts_[i], maps[i], context));
+  }
+  return values;
+}
+
+at::Tensor StalNetwork::global_descriptors(const at::Tensor& low, const ForwardContext& context) {
   at::Tensor maps = trunk_.attended(low, context);
   if (ran_) maps = attended(maps, ran_->mask(low));
-  maps = trunk_.rest(maps, context);
-  const int64_t frames = clips > 0 ? maps.size(0) / clips : 1;
-  at::Tensor feature = maps.mean({2, 3}).view({clips, frames, maps.size(1)}).mean(1);
+  return trunk_.rest(maps, context).mean({2, 3});
+}
+
+void StalNetwork::conclude_global(const at::Tensor& descriptors, int64_t clips, int64_t frames,
+                                  ModelOutput& output) {
+  at::Tensor feature = descriptors.view({clips, frames, descriptors.size(1)}).mean(1);
   if (global_embedding_) feature = global_embedding_(feature);
   output.signature["global"] = feature;
   if (classifier_) output.logits["identity"] = classifier_(feature);
 }
 
-at::Tensor StalNetwork::part_places(const at::Tensor& low, const ModelInput& input) const {
+at::Tensor StalNetwork::part_boxes(const ModelInput& input) const {
   const int64_t size = options_.input_size(), clips = input.clips.size(0),
                 frames = input.clips.size(1);
   at::Tensor boxes = input.boxes;
@@ -107,8 +136,7 @@ at::Tensor StalNetwork::part_places(const at::Tensor& low, const ModelInput& inp
                                  " parts of the body, not " + std::to_string(kBodyParts),
                              "give a box for each part");
   }
-  return places_of_boxes(boxes.flatten(0, 1).transpose(0, 1), kPlacesPerPixel, low.size(2),
-                         low.size(3));
+  return boxes;
 }
 
 at::Tensor StalNetwork::part_feature(Part& part, const at::Tensor& maps,
@@ -117,21 +145,16 @@ at::Tensor StalNetwork::part_feature(Part& part, const at::Tensor& maps,
   return part.fc(options_.pool_parts() ? values.mean({2, 3}) : values.flatten(1));
 }
 
-void StalNetwork::conclude_parts(const at::Tensor& low, const ModelInput& input,
-                                 const ForwardContext& context, ModelOutput& output) {
-  const int64_t clips = input.clips.size(0), frames = input.clips.size(1);
-  const at::Tensor scores =
-      attention_->scores(input.clips.flatten(0, 1)).view({clips, frames, kBodyParts});
-  const std::vector<at::Tensor> maps =
-      roi_max_pool(low, part_places(low, input), kPartSide).unbind(0);
-  std::vector<at::Tensor> by_part, logits;
+void StalNetwork::conclude_parts(const FrameValues& values, int64_t clips, int64_t frames,
+                                 ModelOutput& output) {
+  std::vector<at::Tensor> logits;
   for (size_t i = 0; i < parts_.size(); ++i) {
-    by_part.push_back(part_feature(parts_[i], maps[i], context));
-    if (parts_[i].classifier) logits.push_back(parts_[i].classifier(by_part.back()));
+    if (parts_[i].classifier) logits.push_back(parts_[i].classifier(values.parts[i]));
   }
   const at::Tensor features =
-      at::stack(by_part).view({kBodyParts, clips, frames, options_.part_size()});
-  const at::Tensor attention = normalised_attention(scores);
+      at::stack(values.parts).view({kBodyParts, clips, frames, options_.part_size()});
+  const at::Tensor attention =
+      normalised_attention(values.scores.view({clips, frames, kBodyParts}));
   output.signature["parts"] = attended_mean(features, attention);
   output.signature["parts_mean"] = features.mean(2).transpose(0, 1).contiguous();
   output.signature["attention"] = attention.mean(1);

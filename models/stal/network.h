@@ -37,13 +37,23 @@ class StalNetwork : public torch::nn::Module {
   };
   void add_global_branch(int64_t identities);
   void add_part_branch(int64_t identities);
-  // Both add to signature and logits, of the low-level maps of all frames.
-  void conclude_global(const at::Tensor& low, int64_t clips, const ForwardContext& context,
+  // What is of every frame by itself, [images, ...] each; undefined or empty without the branch.
+  struct FrameValues {
+    at::Tensor global;              // the global branch's descriptors
+    at::Tensor scores;              // [images, 6] of the parts
+    std::vector<at::Tensor> parts;  // f^{r,t} of every part
+  };
+  // Of pictures [images, 3, 224, 224] and parts [images, 6, 4].
+  FrameValues frame_values(const at::Tensor& images, const at::Tensor& boxes,
+                           const ForwardContext& context);
+  at::Tensor global_descriptors(const at::Tensor& low, const ForwardContext& context);
+  // Both add to signature and logits.
+  void conclude_global(const at::Tensor& descriptors, int64_t clips, int64_t frames,
                        ModelOutput& output);
-  void conclude_parts(const at::Tensor& low, const ModelInput& input, const ForwardContext& context,
+  void conclude_parts(const FrameValues& values, int64_t clips, int64_t frames,
                       ModelOutput& output);
-  // [6, images, 4] on the low-level maps.
-  at::Tensor part_places(const at::Tensor& low, const ModelInput& input) const;
+  // [clips, frames, 6, 4] in input pixels.
+  at::Tensor part_boxes(const ModelInput& input) const;
   // f^{r,t} [images, 1024] of the maps of one part.
   at::Tensor part_feature(Part& part, const at::Tensor& maps, const ForwardContext& context);
 

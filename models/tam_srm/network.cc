@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/frame_portions.h"
 #include "models/initialisation.h"
 
 namespace muster::models {
@@ -79,7 +80,9 @@ ModelOutput TamSrmNetwork::forward(const ModelInput& input, const ForwardContext
         "train with batch.frames and extract with extraction.max_frames of that number, with "
         "extraction.fixed_length");
   }
-  const at::Tensor maps = backbone_->pool5(input.clips.flatten(0, 1));
+  const at::Tensor maps =
+      in_portions(input.clips.flatten(0, 1), context,
+                  [&](const at::Tensor& images) { return backbone_->pool5(images); });
   ModelOutput output;
   if (options_.feature() != proto::TamSrm::NO_FEATURE) {
     const at::Tensor features = feature_of(backbone_->fc7(maps, frames, context));

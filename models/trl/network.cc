@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/frame_portions.h"
 #include "models/initialisation.h"
 
 namespace muster::models {
@@ -75,19 +76,31 @@ void TrlNetwork::conclude(Head& head, const std::string& stream, const std::stri
 
 ModelOutput TrlNetwork::forward(const ModelInput& input, const ForwardContext& context) {
   const int64_t clips = input.clips.size(0), frames = input.clips.size(1);
-  const auto by_clip = [&](const at::Tensor& maps) {  // global average pool
-    return maps.mean({2, 3}).view({clips, frames, maps.size(1)});
+  const auto by_clip = [&](const at::Tensor& descriptors) {
+    return descriptors.view({clips, frames, descriptors.size(1)});
   };
+  constexpr int64_t kHeight = 2, kWidth = 3;  // axes of the global average pools
+  // Of every frame: the main stream's descriptor, and what the aligned stream starts from.
+  const ImageTensors of_frames = in_portions(
+      ImageTensors{input.clips.flatten(0, 1)}, context, [&](const ImageTensors& images) {
+        const at::Tensor low = main_->convs(images.front(), context);
+        const at::Tensor middle = main_->inception2(main_->inception1(low, context), context);
+        ImageTensors results{main_->inception3(middle, context).mean({kHeight, kWidth})};
+        if (aligned_)
+          results.insert(results.end(), {low, transformer_->described(middle, context)});
+        return results;
+      });
   ModelOutput output;
-  const at::Tensor low = main_->convs(input.clips.flatten(0, 1), context);
-  const at::Tensor middle = main_->inception2(main_->inception1(low, context), context);
-  conclude(main_head_, "main", "identity", by_clip(main_->inception3(middle, context)), output);
+  conclude(main_head_, "main", "identity", by_clip(of_frames[0]), output);
   if (aligned_) {
-    at::Tensor maps =
-        scaled_and_shifted(low, transformer_->localise(middle, clips, context));  // Yhat
-    maps = aligned_->inception2(aligned_->inception1(maps, context), context);
+    const at::Tensor transforms = transformer_->transforms(of_frames[2], clips, context);
+    const auto aligned = [&](const ImageTensors& low_and_transforms) {
+      at::Tensor maps = scaled_and_shifted(low_and_transforms[0], low_and_transforms[1]);  // Yhat
+      maps = aligned_->inception2(aligned_->inception1(maps, context), context);
+      return ImageTensors{aligned_->inception3(maps, context).mean({kHeight, kWidth})};
+    };
     conclude(aligned_head_, "aligned", "identity_aligned",
-             by_clip(aligned_->inception3(maps, context)), output);
+             by_clip(in_portions({of_frames[1], transforms}, context, aligned).front()), output);
   }
   return output;
 }

@@ -51,12 +51,17 @@ SpatialTransformer::SpatialTransformer(const SpatialTransformerOptions& options)
   transform_ = register_module("transform", torch::nn::Linear(size, 4));
 }
 
-at::Tensor SpatialTransformer::localise(const at::Tensor& features, int64_t clips,
-                                        const ForwardContext& context) {
-  at::Tensor values = at::max_pool2d(unit1_->forward(features, context), {2, 2}, {2, 2});
-  values = unit2_->forward(values, context).mean({2, 3});
+at::Tensor SpatialTransformer::described(const at::Tensor& features,
+                                         const ForwardContext& context) {
+  const at::Tensor pooled = at::max_pool2d(unit1_->forward(features, context), {2, 2}, {2, 2});
+  return unit2_->forward(pooled, context).mean({2, 3});
+}
+
+at::Tensor SpatialTransformer::transforms(const at::Tensor& descriptions, int64_t clips,
+                                          const ForwardContext& context) {
+  at::Tensor values = descriptions;
   if (recurrent_) {
-    const int64_t frames = clips > 0 ? features.size(0) / clips : 1;
+    const int64_t frames = clips > 0 ? values.size(0) / clips : 1;
     values = std::get<0>(recurrent_(values.view({clips, frames, values.size(1)})));
     if (context.training) {
       values = keyed_dropout(values, options_.dropout, context.clip_keys, kLocalisationDropout);

@@ -31,8 +31,16 @@ struct SpatialTransformerOptions {
 class SpatialTransformer : public torch::nn::Module {
  public:
   explicit SpatialTransformer(const SpatialTransformerOptions& options);
-  // `features`: [clips * frames, in, height, width], sides of at least 2 -> [clips * frames, 4].
-  at::Tensor localise(const at::Tensor& features, int64_t clips, const ForwardContext& context);
+  // c_t [images, channels] of `features` [images, in, height, width], sides of at least 2: every
+  // frame by itself.
+  at::Tensor described(const at::Tensor& features, const ForwardContext& context);
+  // theta_t [clips * frames, 4] of descriptions [clips * frames, channels].
+  at::Tensor transforms(const at::Tensor& descriptions, int64_t clips,
+                        const ForwardContext& context);
+  // Both.
+  at::Tensor localise(const at::Tensor& features, int64_t clips, const ForwardContext& context) {
+    return transforms(described(features, context), clips, context);
+  }
   // Weights zero, bias such that every frame stays as it is: the start of a training.
   void reset_to_identity();
 

@@ -242,6 +242,39 @@ TEST(TrainingPairsTest, TheSeedDrawsThePairsOfTwoPersons) {
   EXPECT_FALSE(same_values(drawn(3), drawn(4)));
 }
 
+// Of all ordered pairs one in 77 differs in both.
+TEST(TrainingPairsTest, RarePairsOfTwoPersonsAreAllDrawn) {
+  std::vector<int32_t> identity(304, 1), camera(304, 2);
+  camera[10] = 1;
+  identity[20] = 2, camera[20] = 1;
+  identity[30] = 3, camera[30] = 3;
+  camera[40] = 3;
+  std::set<std::pair<int64_t, int64_t>> drawn;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const TrainingPairs pairs = cross_camera_pairs(identity, camera, 1, seed, "file");
+    ASSERT_EQ(pairs.different.size(0), 601);
+    for (int64_t pair = 0; pair < 601; ++pair) {
+      const auto i = pairs.different[pair][0].item<int64_t>();
+      const auto j = pairs.different[pair][1].item<int64_t>();
+      EXPECT_NE(identity[static_cast<size_t>(i)], identity[static_cast<size_t>(j)]);
+      EXPECT_NE(camera[static_cast<size_t>(i)], camera[static_cast<size_t>(j)]);
+      drawn.emplace(i, j);
+    }
+  }
+  EXPECT_EQ(drawn.size(), 1206u);
+}
+
+// Blind draws would want thousands of millions of rows, and so would all pairs of the person's.
+TEST(TrainingPairsTest, AFileOfOnePersonAlmostAloneIsServed) {
+  constexpr size_t kRows = 300000;
+  std::vector<int32_t> identity(kRows, 1), camera(kRows, 1);
+  camera[kRows - 2] = 2;
+  identity[kRows - 1] = 2, camera[kRows - 1] = 2;
+  const TrainingPairs pairs = cross_camera_pairs(identity, camera, 1, 1, "file");
+  EXPECT_EQ(pairs.same.size(0), static_cast<int64_t>(kRows) - 2);
+  EXPECT_EQ(pairs.different.size(0), static_cast<int64_t>(kRows) - 2);
+}
+
 TEST(TrainingPairsTest, WorldsWithoutPairsAreRefused) {
   const auto refusal = [](const std::vector<int32_t>& identity,
                           const std::vector<int32_t>& camera) {

@@ -45,6 +45,16 @@ class ForeignFile {
               const std::vector<float>& values) {
     add(name, shape, H5T_IEEE_F32BE, H5T_NATIVE_FLOAT, values.data());
   }
+  // In chunks that are not there.
+  void unwritten_floats(const char* name, const std::vector<hsize_t>& shape) {
+    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+    const std::vector<hsize_t> chunk(shape.size(), 1);
+    H5Pset_chunk(layout, static_cast<int>(shape.size()), chunk.data());
+    H5Dclose(H5Dcreate2(file_, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, layout, H5P_DEFAULT));
+    H5Pclose(layout);
+    H5Sclose(space);
+  }
   void integers(const char* name, const std::vector<int64_t>& values) {
     add(name, {values.size()}, H5T_STD_I64LE, H5T_NATIVE_INT64, values.data());
   }
@@ -175,6 +185,16 @@ TEST_F(FeatureFileTest, NoFeaturesPerRowAreRefused) {
   EXPECT_TRUE(contains(refusal(), "no features per row"));
   ForeignFile(path_).floats("features", {2, 0, 3}, {});
   EXPECT_TRUE(contains(refusal(), "no features per row"));
+}
+
+// The first product of axes is 0 in 64 bits, the second one more memory than there is.
+TEST_F(FeatureFileTest, ShapesThatTheFileCannotHoldAreRefused) {
+  constexpr hsize_t kHuge = hsize_t{1} << 32;
+  for (const std::vector<hsize_t>& shape :
+       {std::vector<hsize_t>{1, kHuge, kHuge}, {1, kHuge << 10}, {kHuge << 10, 3}}) {
+    ForeignFile(path_).unwritten_floats("features", shape);
+    EXPECT_TRUE(contains(refusal(), "the file holds 0 bytes of it")) << refusal();
+  }
 }
 
 TEST_F(FeatureFileTest, FactsMayBeOfVariableLengthAndHoldNumbers) {
