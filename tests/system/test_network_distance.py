@@ -126,7 +126,7 @@ class NetworkDistanceTest(SmallStoreTest):
         with h5py.File(foreign, "r+") as file:
             values = file["main_generic"][:]
             del file["main_generic"]
-            file["main_generic"] = numpy.concatenate([values, values], 1)
+            file["main_generic"] = numpy.concatenate([values, values], -1)
         for arguments in (["--features", foreign],
                           ["--features", self.features, "--gallery-features", foreign]):
             error = muster("score", *arguments, "--run", self.run_of_trl, code=2).stderr
