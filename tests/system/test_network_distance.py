@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import shutil
 import unittest
 
 import h5py
@@ -127,6 +128,21 @@ class NetworkDistanceTest(SmallStoreTest):
             error = muster("score", "--features", features, "--metric", metric, *settings,
                            code=2).stderr
             self.assertIn("has no 'features'", error)
+
+    def test_features_of_another_network_are_refused_in_one_line(self):
+        """Before any distance, also where they are the gallery's alone."""
+        foreign = self.directory / "foreign.h5"
+        shutil.copy(self.features, foreign)
+        with h5py.File(foreign, "r+") as file:
+            values = file["main_generic"][:]
+            del file["main_generic"]
+            file["main_generic"] = numpy.concatenate([values, values], -1)
+        for arguments in (["--features", foreign],
+                          ["--features", self.features, "--gallery-features", foreign]):
+            error = muster("score", *arguments, "--run", self.run_of_trl, code=2).stderr
+            self.assertEqual(len(error.strip().splitlines()), 1, error)
+            self.assertIn(f"{foreign}: has 'main_generic' of shape [32] per row", error)
+            self.assertIn("the network gives [16]", error)
 
     def test_alpha_at_scoring_replaces_that_of_training(self):
         seen = set()
