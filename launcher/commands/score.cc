@@ -257,7 +257,7 @@ Ranked rank_files(const CommandLine& line) {
     run = trainer::read_finished_run(line.text("run"));
     models::require_distance(run->experiment.model());
     trainer::require_features_of_run(queries, *run);
-    trainer::require_features_of_run(gallery, *run);
+    if (other_gallery) trainer::require_features_of_run(*other_gallery, *run);
   }
   ranked.named = rules_of(line, queries);
   ranked.metric = metric_of(line, run, queries);
