@@ -184,7 +184,10 @@ class NetworkDistanceTest(SmallStoreTest):
     def test_a_setting_of_another_network_is_refused(self):
         muster("train", "--spec", self.spec(SmallStoreTest.SPEC), "--set", "training.steps=0",
                "--store", f"small={self.store}", "--run", self.directory / "run")
-        error = muster("score", "--features", self.features, "--run", self.directory / "run",
+        features = self.directory / "stsrn.h5"
+        muster("extract", "--run", self.directory / "run", "--store", f"small={self.store}",
+               "--features", features)
+        error = muster("score", "--features", features, "--run", self.directory / "run",
                        "--metric", "model", "--set", "model.trl.beta=0", code=2).stderr
         self.assertIn("model.trl.beta: is of trl, and the network is stsrn", error)
 
