@@ -148,9 +148,9 @@ std::string labels_text(const MetricDescription& metric) {
 
 const std::vector<std::string>& loss_names() {
   static const std::vector<std::string> names = {
-      "total", "identity",       "identity_aligned", "auxiliary",
-      "parts", "video_triplet",  "part_triplet",     "verification",
-      "pair",  "global_triplet", "local_triplet",    "heat_map"};
+      "total",          "identity",       "identity_aligned", "auxiliary",    "auxiliary_early",
+      "auxiliary_late", "parts",          "video_triplet",    "part_triplet", "verification",
+      "pair",           "global_triplet", "local_triplet",    "heat_map"};
   return names;
 }
 

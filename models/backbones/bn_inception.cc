@@ -7,6 +7,7 @@
 namespace muster::models {
 namespace {
 
+constexpr size_t kBlock3c = 2;  // among the low ones
 constexpr double kBnInceptionEpsilon = 1e-5;
 constexpr int64_t kStemChannels = 192;
 
@@ -120,13 +121,17 @@ BnInceptionLow::BnInceptionLow(double width) {
   low_channels_ = blocks_.back()->channels();
 }
 
-at::Tensor BnInceptionLow::forward_low(const at::Tensor& images, const ForwardContext& context) {
+at::Tensor BnInceptionLow::forward_low(const at::Tensor& images, const ForwardContext& context,
+                                       at::Tensor* after_3c) {
   MUSTER_REQUIRE(images.size(2) % 32, ==, 0);
   MUSTER_REQUIRE(images.size(3) % 32, ==, 0);
   at::Tensor maps = bn_inception_halved(conv1_->forward(images, context));  // [images, 64, 56, 56]
   maps = conv2_->forward(conv2_reduce_->forward(maps, context), context);
   maps = bn_inception_halved(maps);  // [images, 192, 28, 28]
-  for (const auto& block : blocks_) maps = block->forward(maps, context);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    maps = blocks_[i]->forward(maps, context);
+    if (after_3c != nullptr && i == kBlock3c) *after_3c = maps;
+  }
   return maps;
 }
 

@@ -40,7 +40,9 @@ class BnInceptionLow : public torch::nn::Module {
  public:
   explicit BnInceptionLow(double width);
   // [images, 3, 224, 224] -> [images, 576, 14, 14]; sides must be multiples of 32.
-  at::Tensor forward_low(const at::Tensor& images, const ForwardContext& context);
+  // `after_3c`, if given, gets [images, 576, 14, 14].
+  at::Tensor forward_low(const at::Tensor& images, const ForwardContext& context,
+                         at::Tensor* after_3c = nullptr);
   int64_t low_channels() const { return low_channels_; }  // 576
 
  private:

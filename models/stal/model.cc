@@ -132,8 +132,13 @@ void refuse_idle_fields_of_stal(const proto::Stal& stal) {
         "the network has no part branch");
   }
   if (stal.branches() == proto::Stal::PART_BRANCH) {
-    refuse_without_effect(stal, "model.stal", {"attention_branch", "fusion_rate"},
+    refuse_without_effect(stal, "model.stal",
+                          {"attention_branch", "fusion_rate", "auxiliary_heads"},
                           "the network has no global branch");
+  }
+  if (stal.backbone() == proto::Stal::RESNET50) {
+    refuse_without_effect(stal, "model.stal", {"auxiliary_heads"},
+                          "they are of BN_INCEPTION's blocks 3c and 4e");
   }
 }
 

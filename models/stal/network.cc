@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/backbones/bn_inception.h"
 #include "models/frame_portions.h"
 #include "models/initialisation.h"
 #include "models/layers/convolution.h"
@@ -41,7 +42,21 @@ void StalNetwork::add_global_branch(int64_t identities) {
   }
   if (identities > 0) {
     classifier_ = register_module("classifier", torch::nn::Linear(size, identities));
+    if (options_.auxiliary_heads()) add_auxiliary_heads(identities);
   }
+}
+
+// On 3c, whose sides are a 16th of the picture's, and on 4e, a 32nd.
+void StalNetwork::add_auxiliary_heads(int64_t identities) {
+  const double width = options_.width();
+  early_head_ = register_module(
+      "auxiliary_early",
+      std::make_shared<AuxiliaryHead>(BnInceptionBlock::channels_of("3c", width),
+                                      options_.input_size() / 16, width, identities));
+  late_head_ = register_module(
+      "auxiliary_late",
+      std::make_shared<AuxiliaryHead>(BnInceptionBlock::channels_of("4e", width),
+                                      options_.input_size() / 32, width, identities));
 }
 
 void StalNetwork::add_part_branch(int64_t identities) {
@@ -72,13 +87,17 @@ ModelOutput StalNetwork::forward(const ModelInput& input, const ForwardContext& 
   if (attention_) inputs.push_back(part_boxes(input).flatten(0, 1));
   const ImageTensors of_frames = in_portions(inputs, context, [&](const ImageTensors& some) {
     const FrameValues values = frame_values(some[0], attention_ ? some[1] : at::Tensor(), context);
-    ImageTensors results{values.global, values.scores};
+    ImageTensors results{values.global, values.scores, values.early, values.late};
     results.insert(results.end(), values.parts.begin(), values.parts.end());
     return results;
   });
-  const FrameValues values{of_frames[0], of_frames[1], {of_frames.begin() + 2, of_frames.end()}};
+  const FrameValues values{of_frames[0],
+                           of_frames[1],
+                           of_frames[2],
+                           of_frames[3],
+                           {of_frames.begin() + 4, of_frames.end()}};
   ModelOutput output;
-  if (trunk_.attended) conclude_global(values.global, clips, frames, output);
+  if (trunk_.attended) conclude_global(values, clips, frames, output);
   if (attention_) conclude_parts(values, clips, frames, output);
   return output;
 }
@@ -87,8 +106,9 @@ StalNetwork::FrameValues StalNetwork::frame_values(const at::Tensor& images,
                                                    const at::Tensor& boxes,
                                                    const ForwardContext& context) {
   FrameValues values;
-  const at::Tensor low = trunk_.low(images, context);
-  if (trunk_.attended) values.global = global_descriptors(low, context);
+  at::Tensor after_3c;
+  const at::Tensor low = trunk_.low(images, context, early_head_ ? &after_3c : nullptr);
+  if (trunk_.attended) look_at_whole(low, after_3c, context, values);
   if (!attention_) return values;
   values.scores = attention_->scores(images);
   const at::Tensor places =
@@ -100,15 +120,26 @@ StalNetwork::FrameValues StalNetwork::frame_values(const at::Tensor& images,
   return values;
 }
 
-at::Tensor StalNetwork::global_descriptors(const at::Tensor& low, const ForwardContext& context) {
-  at::Tensor maps = trunk_.attended(low, context);
+void StalNetwork::look_at_whole(const at::Tensor& low, const at::Tensor& after_3c,
+                                const ForwardContext& context, FrameValues& values) {
+  at::Tensor maps = trunk_.attended(low, context), after_4e;
   if (ran_) maps = attended(maps, ran_->mask(low));
-  return trunk_.rest(maps, context).mean({2, 3});
+  values.global = trunk_.rest(maps, context, late_head_ ? &after_4e : nullptr).mean({2, 3});
+  if (!early_head_) return;
+  values.early = early_head_->forward(after_3c, context);
+  values.late = late_head_->forward(after_4e, context);
 }
 
-void StalNetwork::conclude_global(const at::Tensor& descriptors, int64_t clips, int64_t frames,
+void StalNetwork::conclude_global(const FrameValues& values, int64_t clips, int64_t frames,
                                   ModelOutput& output) {
-  at::Tensor feature = descriptors.view({clips, frames, descriptors.size(1)}).mean(1);
+  const auto by_clip = [&](const at::Tensor& of_images) {
+    return of_images.view({clips, frames, of_images.size(1)});
+  };
+  if (values.early.defined()) {
+    output.logits["auxiliary_early"] = by_clip(values.early);
+    output.logits["auxiliary_late"] = by_clip(values.late);
+  }
+  at::Tensor feature = by_clip(values.global).mean(1);
   if (global_embedding_) feature = global_embedding_(feature);
   output.signature["global"] = feature;
   if (classifier_) output.logits["identity"] = classifier_(feature);

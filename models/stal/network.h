@@ -6,15 +6,16 @@
 #include <memory>
 #include <vector>
 
+#include "models/stal/auxiliary_head.h"
 #include "models/stal/quality_attention.h"
 #include "models/stal/residual_attention.h"
 #include "models/stal/trunk.h"
 
 namespace muster::models {
 
-// Modules backbone; of the global branch ran, global_embedding, classifier; of the part branch
-// attention, part1 to part6 with trunk, fc and classifier each. What the options leave out is not
-// there.
+// Modules backbone; of the global branch ran, global_embedding, classifier, auxiliary_early,
+// auxiliary_late; of the part branch attention, part1 to part6 with trunk, fc and classifier each.
+// What the options leave out is not there.
 class StalNetwork : public torch::nn::Module {
  public:
   StalNetwork(const proto::Stal& options, int64_t identities);
@@ -24,7 +25,8 @@ class StalNetwork : public torch::nn::Module {
   //   "parts"      [clips, 6, 1024] f^r, attended over frames (equation 9)
   //   "parts_mean" [clips, 6, 1024] plain means over frames, for scoring without attention
   //   "attention"  [clips, 6] abar^r, the mean over frames of the normalised scores
-  // Logits: "identity" [clips, identities] of g, "parts" [clips, frames, 6, identities] of f^{r,t}.
+  // Logits: "identity" [clips, identities] of g, "parts" [clips, frames, 6, identities] of f^{r,t},
+  // "auxiliary_early" and "auxiliary_late" [clips, frames, identities] with auxiliary_heads.
   ModelOutput forward(const ModelInput& input, const ForwardContext& context);
   // Xavier, biases 0; every part's trunk starts as a copy of the backbone's blocks, all frames and
   // parts as worth the same.
@@ -41,14 +43,18 @@ class StalNetwork : public torch::nn::Module {
   struct FrameValues {
     at::Tensor global;              // the global branch's descriptors
     at::Tensor scores;              // [images, 6] of the parts
+    at::Tensor early, late;         // [images, identities] of the auxiliary heads
     std::vector<at::Tensor> parts;  // f^{r,t} of every part
   };
   // Of pictures [images, 3, 224, 224] and parts [images, 6, 4].
   FrameValues frame_values(const at::Tensor& images, const at::Tensor& boxes,
                            const ForwardContext& context);
-  at::Tensor global_descriptors(const at::Tensor& low, const ForwardContext& context);
+  void add_auxiliary_heads(int64_t identities);
+  // Descriptors and auxiliary scores, of the maps of 4b and 3c.
+  void look_at_whole(const at::Tensor& low, const at::Tensor& after_3c,
+                     const ForwardContext& context, FrameValues& values);
   // Both add to signature and logits.
-  void conclude_global(const at::Tensor& descriptors, int64_t clips, int64_t frames,
+  void conclude_global(const FrameValues& values, int64_t clips, int64_t frames,
                        ModelOutput& output);
   void conclude_parts(const FrameValues& values, int64_t clips, int64_t frames,
                       ModelOutput& output);
@@ -61,6 +67,7 @@ class StalNetwork : public torch::nn::Module {
   StalTrunk trunk_;
   std::shared_ptr<ResidualAttention> ran_;
   torch::nn::Linear global_embedding_{nullptr}, classifier_{nullptr};
+  std::shared_ptr<AuxiliaryHead> early_head_, late_head_;
   std::shared_ptr<QualityAttention> attention_;
   std::vector<Part> parts_;
 };

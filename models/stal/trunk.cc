@@ -19,17 +19,19 @@ StalTrunk bn_inception_trunk(double width, bool high) {
     trunk.attended = [whole](const at::Tensor& maps, const ForwardContext& context) {
       return whole->inception4c->forward(maps, context);
     };
-    trunk.rest = [whole](const at::Tensor& maps, const ForwardContext& context) {
+    trunk.rest = [whole](const at::Tensor& maps, const ForwardContext& context,
+                         at::Tensor* after_4e) {
       const at::Tensor middle =
           whole->inception4e->forward(whole->inception4d->forward(maps, context), context);
+      if (after_4e != nullptr) *after_4e = middle;
       return whole->inception5b->forward(whole->inception5a->forward(middle, context), context);
     };
   } else {
     low = std::make_shared<BnInceptionLow>(width);
   }
   trunk.module = low;
-  trunk.low = [low](const at::Tensor& images, const ForwardContext& context) {
-    return low->forward_low(images, context);
+  trunk.low = [low](const at::Tensor& images, const ForwardContext& context, at::Tensor* after_3c) {
+    return low->forward_low(images, context, after_3c);
   };
   trunk.low_channels = low->low_channels();
   trunk.attended_channels = BnInceptionBlock::channels_of("4c", width);
@@ -39,19 +41,18 @@ StalTrunk bn_inception_trunk(double width, bool high) {
 
 StalTrunk resnet50_trunk(double width, bool high) {
   const auto network = std::make_shared<ResNet50>(width, 0, high ? ResNet50::kBlocks : kLowBlocks);
-  const auto step = [network](int first, int end) {
-    return [network, first, end](const at::Tensor& maps, const ForwardContext& context) {
-      return network->blocks(maps, first, end, context);
-    };
-  };
   StalTrunk trunk;
   trunk.module = network;
-  trunk.low = [network](const at::Tensor& images, const ForwardContext& context) {
+  trunk.low = [network](const at::Tensor& images, const ForwardContext& context, at::Tensor*) {
     return network->blocks(network->stem(images, context), 0, kLowBlocks, context);
   };
   if (high) {
-    trunk.attended = step(kLowBlocks, kLowBlocks + 1);
-    trunk.rest = step(kLowBlocks + 1, ResNet50::kBlocks);
+    trunk.attended = [network](const at::Tensor& maps, const ForwardContext& context) {
+      return network->blocks(maps, kLowBlocks, kLowBlocks + 1, context);
+    };
+    trunk.rest = [network](const at::Tensor& maps, const ForwardContext& context, at::Tensor*) {
+      return network->blocks(maps, kLowBlocks + 1, ResNet50::kBlocks, context);
+    };
   }
   trunk.low_channels = ResNet50::channels_of(kLowBlocks - 1, width);
   trunk.attended_channels = ResNet50::channels_of(kLowBlocks, width);

@@ -14,12 +14,18 @@ namespace muster::models {
 
 using TrunkStep = std::function<at::Tensor(const at::Tensor& maps, const ForwardContext& context)>;
 
+// A step that also gives away what it passes on its way, if asked, and if the backbone has it.
+using TrunkPassage = std::function<at::Tensor(const at::Tensor& maps, const ForwardContext& context,
+                                              at::Tensor* passed)>;
+
 // Sizes of pictures of 224 pixels and width 1, for BN-Inception and ResNet-50.
 struct StalTrunk {
   std::shared_ptr<torch::nn::Module> module;
-  TrunkStep low;       // pictures -> [images, 576 or 1024, 14, 14]: to 4b; to layer3.2
+  // Pictures -> [images, 576 or 1024, 14, 14]: to 4b, past 3c [images, 576, 14, 14]; to layer3.2
+  TrunkPassage low;
   TrunkStep attended;  // -> [images, 576 or 1024, 14, 14]: 4c; layer3.3
-  TrunkStep rest;      // -> [images, 1024 or 2048, 7, 7]: 4d to 5b; layer3.4 to layer4.2
+  // -> [images, 1024 or 2048, 7, 7]: 4d to 5b, past 4e [images, 1024, 7, 7]; layer3.4 to layer4.2
+  TrunkPassage rest;
   int64_t low_channels, attended_channels, channels;
 };
 
