@@ -12,10 +12,6 @@ namespace {
 
 constexpr int kInputHeight = 56, kInputWidth = 40;
 
-void demand_setting(bool holds, const std::string& field, double value, const char* range) {
-  if (!holds) throw common::InputError(field, std::to_string(value) + " is not " + range);
-}
-
 at::Tensor by_variant(const at::Tensor& features) {
   return (features.dim() == 3 ? features : features.unsqueeze(1)).transpose(0, 1).contiguous();
 }

@@ -1,8 +1,17 @@
 #include "models/setting_checks.h"
 
+#include <charconv>
+
 #include "common/error.h"
 
 namespace muster::models {
+
+void demand_setting(bool holds, const std::string& field, double value, const std::string& range) {
+  if (holds) return;
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+  throw common::InputError(field, std::string(digits, end) + " is not " + range);
+}
 
 void refuse_without_effect(const google::protobuf::Message& settings, const std::string& prefix,
                            std::initializer_list<const char*> fields, const std::string& because,

@@ -74,10 +74,7 @@ class PoseModel : public NetworkModel<Model> {
 
 void demand_of_pose_network(bool holds, const std::string& field, double value,
                             const std::string& range) {
-  if (!holds) {
-    throw common::InputError("model.pose_network." + field,
-                             std::to_string(value) + " is not " + range);
-  }
+  demand_setting(holds, "model.pose_network." + field, value, range);
 }
 
 void check_pose_network(const proto::PoseNetwork& pose) {

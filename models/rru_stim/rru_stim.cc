@@ -189,10 +189,7 @@ std::unique_ptr<Model> create_rru_stim(const proto::Model& options, int64_t iden
                                        uint64_t seed) {
   const proto::RruStim& rru = options.rru_stim();
   const auto demand = [](bool holds, const std::string& field, double value, const char* range) {
-    if (!holds) {
-      throw common::InputError("model.rru_stim." + field,
-                               std::to_string(value) + " is not " + range);
-    }
+    demand_setting(holds, "model.rru_stim." + field, value, range);
   };
   demand(rru.width() > 0 && rru.width() <= 16, "width", rru.width(), "in (0, 16]");
   demand(rru.input_size() >= InceptionV3::kSmallestInput && rru.input_size() <= 4096, "input_size",

@@ -96,9 +96,7 @@ class Stal : public NetworkModel<Model> {
 };
 
 void demand_of_stal(bool holds, const std::string& field, double value, const std::string& range) {
-  if (!holds) {
-    throw common::InputError("model.stal." + field, std::to_string(value) + " is not " + range);
-  }
+  demand_setting(holds, "model.stal." + field, value, range);
 }
 
 void refuse_of_stal(bool refused, const std::string& field, const std::string& problem,

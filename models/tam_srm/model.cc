@@ -158,9 +158,7 @@ class TamSrm : public NetworkModel<PairModel> {
 
 void demand_of_tam_srm(bool holds, const std::string& field, double value,
                        const std::string& range) {
-  if (!holds) {
-    throw common::InputError("model.tam_srm." + field, std::to_string(value) + " is not " + range);
-  }
+  demand_setting(holds, "model.tam_srm." + field, value, range);
 }
 
 void check_sizes(const TamSrmOptions& options) {

@@ -71,9 +71,7 @@ class Trl : public NetworkModel<Model> {
 };
 
 void demand_of_trl(bool holds, const std::string& field, double value, const std::string& range) {
-  if (!holds) {
-    throw common::InputError("model.trl." + field, std::to_string(value) + " is not " + range);
-  }
+  demand_setting(holds, "model.trl." + field, value, range);
 }
 
 // What there is no layer for, or nothing to mix.

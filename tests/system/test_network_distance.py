@@ -157,7 +157,7 @@ class NetworkDistanceTest(SmallStoreTest):
         for setting, part in [
                 ("model.trl.width=1", "width: does not reach scoring: it is a setting of training"),
                 ("extraction.crops=8", "crops: does not reach scoring: it is a setting of extraction"),
-                ("model.trl.beta=2", "model.trl.beta: 2.000000 is not in [0, 1]"),
+                ("model.trl.beta=2", "model.trl.beta: 2 is not in [0, 1]"),
                 ("model.trl.beta=half", "model.trl.beta: 'half' is not a number"),
                 ("model.trl.betta=1", "unknown field 'betta'; did you mean 'beta'?"),
                 ("model.trl.beta.x=1", "'beta' has no fields of its own"),
