@@ -5,6 +5,7 @@
 #include <functional>
 #include <iostream>
 
+#include "benchmarks/guarded_main.h"
 #include "benchmarks/loader/loader_rows.h"
 #include "benchmarks/print_table.h"
 #include "benchmarks/separate_process.h"
@@ -85,13 +86,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace muster::benchmarks
 
 int main(int count, char** values) {
-  try {
-    return muster::benchmarks::run(std::vector<std::string>(values + 1, values + count));
-  } catch (const muster::common::InputError& failure) {
-    std::cerr << "muster-speed: " << failure.what() << "\n";
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "muster-speed: " << failure.what() << "\n";
-    return 1;
-  }
+  return muster::benchmarks::guarded_main("muster-speed", count, values, &muster::benchmarks::run);
 }

@@ -11,6 +11,16 @@ namespace muster::datastore {
 using common::combined_key;
 using common::KeyedRandom;
 
+std::vector<LabelledTracklet> labelled_tracklets(const std::vector<TrainingIdentity>& identities) {
+  std::vector<LabelledTracklet> tracklets;
+  for (size_t label = 0; label < identities.size(); ++label) {
+    for (const std::vector<int32_t>& rows : identities[label].tracklets_by_camera) {
+      for (const int32_t row : rows) tracklets.push_back({row, static_cast<int32_t>(label)});
+    }
+  }
+  return tracklets;
+}
+
 std::vector<TrainingIdentity> training_identities(const TrackletStore& store,
                                                   const std::vector<int32_t>& roles, int shortest) {
   std::map<int32_t, std::map<int16_t, std::vector<int32_t>>> by_identity;

@@ -34,6 +34,12 @@ struct TrainingIdentity {
 std::vector<TrainingIdentity> training_identities(const TrackletStore& store,
                                                   const std::vector<int32_t>& roles, int shortest);
 
+struct LabelledTracklet {
+  int32_t row, label;
+};
+// All of them, by label, camera and row.
+std::vector<LabelledTracklet> labelled_tracklets(const std::vector<TrainingIdentity>& identities);
+
 // Makes clips: frames, window, mirror, boxes and key of a tracklet that a sampler chose.
 class ClipDrawer {
  public:

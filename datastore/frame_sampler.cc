@@ -14,7 +14,7 @@ class FrameSampler : public BatchPlanner {
   FrameSampler(const Identities& identities, const ClipDrawer& drawer)
       : drawer_(drawer),
         identity_count_(static_cast<int64_t>(identities.size())),
-        tracklets_(labelled(identities, drawer.store())),
+        tracklets_(counted(identities, drawer.store())),
         order_(drawer.options().seed, kFrameOrder, static_cast<size_t>(tracklets_.back().end)) {
     if (drawer.options().size <= tracklets_.back().end) return;
     throw common::InputError("training.batch.size",
@@ -32,37 +32,33 @@ class FrameSampler : public BatchPlanner {
     for (const int32_t place : order_.slice(static_cast<uint64_t>(step - 1), size)) {
       const auto found =
           std::upper_bound(tracklets_.begin(), tracklets_.end(), place,
-                           [](int32_t frame, const Labelled& item) { return frame < item.end; });
+                           [](int32_t frame, const Counted& item) { return frame < item.end; });
       const int32_t first = found == tracklets_.begin() ? 0 : std::prev(found)->end;
-      clips.push_back(
-          drawer_.draw_frame(found->row, place - first, found->label, step, clips.size()));
+      clips.push_back(drawer_.draw_frame(found->tracklet.row, place - first, found->tracklet.label,
+                                         step, clips.size()));
     }
     return clips;
   }
 
  private:
-  struct Labelled {
-    int32_t row, label;
+  struct Counted {
+    LabelledTracklet tracklet;
     int32_t end;  // frames up to the end of this tracklet, counted over all that train
   };
-  static std::vector<Labelled> labelled(const Identities& identities, const TrackletStore& store) {
-    std::vector<Labelled> tracklets;
+  static std::vector<Counted> counted(const Identities& identities, const TrackletStore& store) {
+    std::vector<Counted> tracklets;
     int64_t end = 0;
-    for (size_t label = 0; label < identities.size(); ++label) {
-      for (const std::vector<int32_t>& rows : identities[label].tracklets_by_camera) {
-        for (const int32_t row : rows) {
-          end += store.tracklets()[static_cast<size_t>(row)].length;
-          MUSTER_REQUIRE(end, <=, INT32_MAX);
-          tracklets.push_back({row, static_cast<int32_t>(label), static_cast<int32_t>(end)});
-        }
-      }
+    for (const LabelledTracklet& tracklet : labelled_tracklets(identities)) {
+      end += store.tracklets()[static_cast<size_t>(tracklet.row)].length;
+      MUSTER_REQUIRE(end, <=, INT32_MAX);
+      tracklets.push_back({tracklet, static_cast<int32_t>(end)});
     }
     return tracklets;
   }
 
   const ClipDrawer drawer_;
   const int64_t identity_count_;
-  const std::vector<Labelled> tracklets_;
+  const std::vector<Counted> tracklets_;
   const EpochOrder order_;
 };
 

@@ -12,7 +12,7 @@ class TrackletSampler : public BatchPlanner {
   TrackletSampler(const Identities& identities, const ClipDrawer& drawer)
       : drawer_(drawer),
         identity_count_(static_cast<int64_t>(identities.size())),
-        tracklets_(labelled(identities)),
+        tracklets_(labelled_tracklets(identities)),
         order_(drawer.options().seed, kTrackletOrder, tracklets_.size()) {
     if (drawer.options().size <= static_cast<int64_t>(tracklets_.size())) return;
     throw common::InputError(
@@ -34,22 +34,9 @@ class TrackletSampler : public BatchPlanner {
   }
 
  private:
-  struct Labelled {
-    int32_t row, label;
-  };
-  static std::vector<Labelled> labelled(const Identities& identities) {
-    std::vector<Labelled> tracklets;
-    for (size_t label = 0; label < identities.size(); ++label) {
-      for (const std::vector<int32_t>& rows : identities[label].tracklets_by_camera) {
-        for (const int32_t row : rows) tracklets.push_back({row, static_cast<int32_t>(label)});
-      }
-    }
-    return tracklets;
-  }
-
   const ClipDrawer drawer_;
   const int64_t identity_count_;
-  const std::vector<Labelled> tracklets_;
+  const std::vector<LabelledTracklet> tracklets_;
   const EpochOrder order_;
 };
 

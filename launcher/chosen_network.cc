@@ -1,7 +1,5 @@
 #include "launcher/chosen_network.h"
 
-#include <ATen/core/Tensor.h>
-
 #include "common/error.h"
 #include "launcher/experiment_file.h"
 #include "launcher/nearest_name.h"
@@ -42,9 +40,5 @@ ChosenNetwork choose_network(const std::string& name, const std::vector<std::str
   chosen.model_options = *options;
   return chosen;
 }
-
-at::Tensor OwnStatistics::sum(const at::Tensor& local) { return local; }
-
-bool OwnStatistics::alone() const { return true; }
 
 }  // namespace muster::launcher

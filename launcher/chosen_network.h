@@ -22,11 +22,4 @@ struct ChosenNetwork {
 // the nearest name, or a setting of another network.
 ChosenNetwork choose_network(const std::string& name, const std::vector<std::string>& settings);
 
-// The statistics of a process by itself.
-class OwnStatistics : public models::StatisticsExchange {
- public:
-  at::Tensor sum(const at::Tensor& local) override;
-  bool alone() const override;
-};
-
 }  // namespace muster::launcher

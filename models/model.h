@@ -26,6 +26,13 @@ class StatisticsExchange {
   virtual bool alone() const = 0;
 };
 
+// Of a process by itself.
+class OwnStatistics : public StatisticsExchange {
+ public:
+  at::Tensor sum(const at::Tensor& local) override { return local; }
+  bool alone() const override { return true; }
+};
+
 // Undefined tensors stand for what was not asked for or is not there.
 struct ModelInput {
   at::Tensor clips;   // [clips, frames, channels, height, width] colour

@@ -54,7 +54,7 @@ const std::vector<ModelEntry>& model_catalog() {
        "McLaughlin et al. 2016, recurrent convolutional network (CNN-RNN)",
        proto::Model::kCnnRnn,
        &create_cnn_rnn,
-       {}},
+       {{"CNN-RNN", "STSRN, Tables 1 to 4", "cnn_rnn { }"}}},
       {"rru_stim",
        "Liu et al. 2019, spatial and temporal mutual promotion: refining recurrent unit",
        proto::Model::kRruStim, &create_rru_stim, rows_of_rru_stim()},

@@ -9,6 +9,7 @@
 #include "datastore/clip_loader.h"
 #include "datastore/ordered_parallel.h"
 #include "datastore/protocol.h"
+#include "models/initialisation.h"
 #include "models/model_catalog.h"
 #include "models/safetensors.h"
 #include "models/weight_loading.h"
@@ -224,6 +225,7 @@ class Extractor {
 }  // namespace
 
 std::unique_ptr<models::Model> load_model(const FinishedRun& run) {
+  const models::WithoutInitialValues all_come_from_the_file;
   auto model = models::model_entry(run.experiment.model())
                    .create(run.experiment.model(), run.facts.identities, 0);
   models::load_weights(models::weights_of(*model), models::read_safetensors(run.weights).tensors,

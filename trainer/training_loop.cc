@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "datastore/clip_loader.h"
 #include "datastore/protocol.h"
+#include "models/initialisation.h"
 #include "models/model_catalog.h"
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
@@ -47,6 +48,13 @@ datastore::ProtocolOptions protocol_options(const proto::Experiment& experiment)
   return options;
 }
 
+// A model without classes tells the input format that store and planner need.
+datastore::ClipFormat format_of(const proto::Model& options) {
+  const models::WithoutInitialValues only_looked_at;
+  return clip_format(models::model_entry(options).create(options, 0, 0)->input_format(),
+                     options.input());
+}
+
 class Trainer {
  public:
   Trainer(const TrainingRequest& request, Communicator& communicator,
@@ -55,11 +63,7 @@ class Trainer {
         communicator_(communicator),
         progress_(progress),
         statistics_(communicator),
-        // A model without classes tells the input format that store and planner need.
-        format_(clip_format(models::model_entry(experiment_.model())
-                                .create(experiment_.model(), 0, 0)
-                                ->input_format(),
-                            experiment_.model().input())),
+        format_(format_of(experiment_.model())),
         store_(request.store_directory, joint_source(experiment_.data(), format_)),
         loader_options_(
             loader_options(experiment_.training(), communicator.rank(), communicator.size())),

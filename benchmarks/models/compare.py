@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -47,36 +46,17 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import importlib  # noqa: E402
 import pkgutil  # noqa: E402
 
-import numpy  # noqa: E402
 import torch  # noqa: E402
 
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 import peers  # noqa: E402
-
-
-def write_tensors(path, tensors):
-    header, blocks, end = {}, [], 0
-    for name, tensor in sorted(tensors.items()):
-        block = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape),
-                        "data_offsets": [end, end + len(block)]}
-        blocks.append(block)
-        end += len(block)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blocks))
+import safetensors_file  # noqa: E402
+from safetensors_file import write_tensors  # noqa: E402
 
 
 def read_tensors(path):
-    content = path.read_bytes()
-    length, = struct.unpack("<Q", content[:8])
-    tensors = {}
-    for name, entry in json.loads(content[8:8 + length]).items():
-        if name != "__metadata__":
-            first, last = (8 + length + offset for offset in entry["data_offsets"])
-            values = numpy.frombuffer(content[first:last], "<f4").reshape(entry["shape"])
-            tensors[name] = torch.from_numpy(values.copy())
-    return tensors
+    stored = safetensors_file.read_tensors(path)
+    return {name: torch.from_numpy(value) for name, value in stored.items()}
 
 
 def clock(process):

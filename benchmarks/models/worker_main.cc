@@ -13,6 +13,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "benchmarks/guarded_main.h"
 #include "benchmarks/models/timed_case.h"
 #include "common/error.h"
 #include "common/process_memory.h"
@@ -22,12 +23,6 @@
 
 namespace muster::benchmarks {
 namespace {
-
-class OneProcess : public models::StatisticsExchange {
- public:
-  at::Tensor sum(const at::Tensor& local) override { return local; }
-  bool alone() const override { return true; }
-};
 
 // Scores of the first half of the clips beside the second, where the model judges pairs.
 void add_pair_logits(models::Model& model, models::ModelOutput& output,
@@ -148,7 +143,7 @@ class Worker {
   }
 
  private:
-  OneProcess statistics_;
+  models::OwnStatistics statistics_;
   models::ForwardContext context_;
   std::vector<uint64_t> keys_;
   TimedCase timed_;
@@ -183,13 +178,6 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace muster::benchmarks
 
 int main(int count, char** values) {
-  try {
-    return muster::benchmarks::run(std::vector<std::string>(values + 1, values + count));
-  } catch (const muster::common::InputError& failure) {
-    std::cerr << "muster-model-worker: " << failure.what() << "\n";
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "muster-model-worker: " << failure.what() << "\n";
-    return 1;
-  }
+  return muster::benchmarks::guarded_main("muster-model-worker", count, values,
+                                          &muster::benchmarks::run);
 }

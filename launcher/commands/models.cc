@@ -120,7 +120,7 @@ Description described_model(const models::ModelEntry& entry, const proto::Model&
   input.clips = at::zeros({1, frames, 3, format.crop_height, format.crop_width});
   if (format.flow) input.flow = at::zeros({1, frames, 2, format.crop_height, format.crop_width});
   if (format.joints) input.joints = at::ones({1, frames, 14, 3});
-  OwnStatistics statistics;
+  models::OwnStatistics statistics;
   models::ForwardContext context;
   context.statistics = &statistics;
   Description description;
@@ -147,7 +147,7 @@ Description described_backbone(const models::BackboneEntry& entry, const proto::
   for (const auto& item : backbone.module->named_parameters()) {
     parameters.emplace_back(item.key(), item.value());
   }
-  OwnStatistics statistics;
+  models::OwnStatistics statistics;
   models::ForwardContext context;
   context.statistics = &statistics;
   Description description;

@@ -210,7 +210,7 @@ int forward_network(const CommandLine& line) {
   require_replaceable_output(target);
   const Tensors weights = models::read_safetensors(line.text("weights")).tensors;
   const at::NoGradGuard no_gradients;
-  OwnStatistics statistics;
+  models::OwnStatistics statistics;
   models::ForwardContext context;
   context.statistics = &statistics;
   models::write_safetensors(target,

@@ -6,17 +6,13 @@
 #include "models/losses/distances.h"
 
 namespace muster::models {
-namespace {
 
-// Shares of the parts, adding up to 1 or all 0.
-at::Tensor shares(const at::Tensor& attention) {
+at::Tensor attention_shares(const at::Tensor& attention) {
   constexpr double kNoAttention = 1e-12;
   const at::Tensor sums = attention.sum(1, true);
   const at::Tensor absent = sums.lt(kNoAttention);
   return (attention / sums.masked_fill(absent, 1)).masked_fill(absent, 0);
 }
-
-}  // namespace
 
 at::Tensor attentive_distance(const at::Tensor& left_parts, const at::Tensor& left_attention,
                               const at::Tensor& right_parts, const at::Tensor& right_attention) {
@@ -24,7 +20,8 @@ at::Tensor attentive_distance(const at::Tensor& left_parts, const at::Tensor& le
   MUSTER_REQUIRE(left_parts.sizes(), ==, right_parts.sizes());
   MUSTER_REQUIRE(left_attention.sizes(), ==, left_parts.sizes().slice(0, 2));
   MUSTER_REQUIRE(right_attention.sizes(), ==, left_attention.sizes());
-  return (shares(left_attention) * shares(right_attention) * row_distances(left_parts, right_parts))
+  return (attention_shares(left_attention) * attention_shares(right_attention) *
+          row_distances(left_parts, right_parts))
       .sum(1);
 }
 

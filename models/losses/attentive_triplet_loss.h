@@ -5,6 +5,10 @@
 
 namespace muster::models {
 
+// abar^r / |abar| of attention [videos, parts]: adds up to 1, or all 0 where the sum is below
+// 1e-12.
+at::Tensor attention_shares(const at::Tensor& attention);
+
 // STAL eq. 9 between corresponding videos, [videos]:
 //   d_l(i, j) = sum_r [abar_i^r abar_j^r / (|abar_i| |abar_j|)] |f_i^r - f_j^r|_2
 // parts [videos, parts, features]: f^r, aggregated over frames by eq. 8; attention [videos, parts]:

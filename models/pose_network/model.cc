@@ -24,13 +24,9 @@ class PoseModel : public NetworkModel<Model> {
     network_->reset(seed);
   }
   InputFormat input_format() const override {
-    const int size = options_.pose_network().input_size();
-    InputFormat format{size, size, size, size, /*flow=*/false};
-    format.colour = InputColour::kRgb;
-    format.interpolation = InputInterpolation::kBilinear;
-    format.fixed_normalisation = true;  // ImageNet's
-    format.mean = {0.485f, 0.456f, 0.406f};
-    format.deviation = {0.229f, 0.224f, 0.225f};
+    InputFormat format =
+        square_format(options_.pose_network().input_size(), InputColour::kRgb,
+                      InputInterpolation::kBilinear, kImagenetMean, kImagenetDeviation);
     format.learns_joints = true;
     return format;
   }
@@ -39,10 +35,7 @@ class PoseModel : public NetworkModel<Model> {
   // Targets where the input has joints.
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
     const int64_t size = options_.pose_network().input_size();
-    MUSTER_REQUIRE(input.clips.dim(), ==, 5);
-    MUSTER_REQUIRE(input.clips.size(2), ==, 3);
-    MUSTER_REQUIRE(input.clips.size(3), ==, size);
-    MUSTER_REQUIRE(input.clips.size(4), ==, size);
+    require_square_clips(input, size);
     const int64_t side = size / kHeatMapStride;
     const at::Tensor maps =
         network_->forward(input.clips.flatten(0, 1), context)

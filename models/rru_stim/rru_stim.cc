@@ -130,31 +130,22 @@ class RruStim : public NetworkModel<Model> {
   RruStim(std::shared_ptr<RruStimNetwork> network, int input_size, uint64_t seed)
       : NetworkModel(network),
         network_(std::move(network)),
-        input_format_{input_size, input_size, input_size, input_size, false} {
-    input_format_.colour = InputColour::kRgb;
-    input_format_.interpolation = InputInterpolation::kBicubic;
-    input_format_.fixed_normalisation = true;
-    input_format_.mean = {0.5f, 0.5f, 0.5f};
-    input_format_.deviation = {0.5f, 0.5f, 0.5f};
+        input_format_(square_format(input_size, InputColour::kRgb, InputInterpolation::kBicubic,
+                                    {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f})) {
     initialise(parameters(), seed);
   }
   InputFormat input_format() const override { return input_format_; }
   // The signature is "features" [clips, features] and "parts" [clips, rows, channels], the means of
   // the rows of the refined maps, which the part-level loss wants and scoring doesn't.
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
-    MUSTER_REQUIRE(input.clips.dim(), ==, 5);
-    MUSTER_REQUIRE(input.clips.size(1), >=, 1);
-    MUSTER_REQUIRE(input.clips.size(2), ==, 3);
-    MUSTER_REQUIRE(input.clips.size(3), ==, input_format_.crop_height);
-    MUSTER_REQUIRE(input.clips.size(4), ==, input_format_.crop_width);
+    require_square_clips(input, input_format_.crop_height);
     return network_->forward(input.clips, context);
   }
   // Euclidean, of features of length 1; several variants of a tracklet, [tracklets, variants,
   // features], are averaged before.
   at::Tensor distance(const Signature& queries, const Signature& gallery) const override {
     const auto normalised = [](const at::Tensor& features) {
-      const at::Tensor mean = features.dim() == 3 ? features.mean(1) : features;
-      return unit_rows(mean);
+      return unit_rows(mean_of_variants(features, 2));
     };
     // Mode 2: never by a matrix product, which loses small distances.
     return at::cdist(normalised(queries.at("features")), normalised(gallery.at("features")), 2.0,

@@ -3,16 +3,12 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "models/losses/attentive_triplet_loss.h"
 
 namespace muster::models {
 namespace {
 
 constexpr double kLeastAttention = 1e-12;
-
-at::Tensor attention_shares(const at::Tensor& attention) {
-  const at::Tensor sum = attention.sum(1, true);
-  return at::where(sum.ge(kLeastAttention), attention / sum, at::zeros_like(attention));
-}
 
 }  // namespace
 

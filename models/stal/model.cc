@@ -23,23 +23,13 @@ class Stal : public NetworkModel<Model> {
     network_->reset(seed);
   }
   InputFormat input_format() const override {
-    const int size = options_.input_size();
-    InputFormat format{size, size, size, size, /*flow=*/false};
-    format.colour = InputColour::kBgr;
-    format.interpolation = InputInterpolation::kBicubic;
-    format.fixed_normalisation = true;  // 0 to 255 minus the means of Caffe's networks
-    format.mean = {104 / 255.0f, 117 / 255.0f, 123 / 255.0f};
-    format.deviation = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f};
+    InputFormat format = caffe_format(options_.input_size(), InputInterpolation::kBicubic);
     format.joints = options_.branches() != proto::Stal::GLOBAL_BRANCH &&
                     options_.boxes() == proto::Stal::BOXES_OF_JOINTS;
     return format;
   }
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
-    MUSTER_REQUIRE(input.clips.dim(), ==, 5);
-    MUSTER_REQUIRE(input.clips.size(1), >, 0);
-    MUSTER_REQUIRE(input.clips.size(2), ==, 3);
-    MUSTER_REQUIRE(input.clips.size(3), ==, options_.input_size());
-    MUSTER_REQUIRE(input.clips.size(4), ==, options_.input_size());
+    require_square_clips(input, options_.input_size());
     return network_->forward(input, context);
   }
   // d = d_l + fusion_rate d_g, or what the settings of scoring leave of it.
@@ -61,7 +51,7 @@ class Stal : public NetworkModel<Model> {
   static at::Tensor of(const Signature& signature, const std::string& name, int64_t axes) {
     const auto found = signature.find(name);
     MUSTER_REQUIRE(found != signature.end(), ==, true);
-    return found->second.dim() > axes ? found->second.mean(1) : found->second;
+    return mean_of_variants(found->second, axes);
   }
   static at::Tensor global_distances(const Signature& queries, const Signature& gallery) {
     // Mode 2: never by a matrix product, which loses small distances.

@@ -30,24 +30,12 @@ class TamSrm : public NetworkModel<PairModel> {
     network_->reset(seed);
   }
 
-  // CaffeNet's: blue, green, red from 0 to 255 less the mean of ImageNet.
   InputFormat input_format() const override {
-    const int size = options_.input_size();
-    InputFormat format{size, size, size, size, /*flow=*/false};
-    format.colour = InputColour::kBgr;
-    format.interpolation = InputInterpolation::kBilinear;
-    format.fixed_normalisation = true;
-    format.mean = {104 / 255.0f, 117 / 255.0f, 123 / 255.0f};
-    format.deviation = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f};
-    return format;
+    return caffe_format(options_.input_size(), InputInterpolation::kBilinear);
   }
 
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
-    MUSTER_REQUIRE(input.clips.dim(), ==, 5);
-    MUSTER_REQUIRE(input.clips.size(1), >, 0);
-    MUSTER_REQUIRE(input.clips.size(2), ==, 3);
-    MUSTER_REQUIRE(input.clips.size(3), ==, options_.input_size());
-    MUSTER_REQUIRE(input.clips.size(4), ==, options_.input_size());
+    require_square_clips(input, options_.input_size());
     return network_->forward(input, context);
   }
 
@@ -93,7 +81,7 @@ class TamSrm : public NetworkModel<PairModel> {
   // Euclidean, of unit length; variants, [tracklets, variants, features], are averaged before.
   static at::Tensor feature_distance(const Signature& queries, const Signature& gallery) {
     const auto rows = [](const at::Tensor& features) {
-      return unit_rows(features.dim() == 3 ? features.mean(1) : features);
+      return unit_rows(mean_of_variants(features, 2));
     };
     // Mode 2: never by a matrix product, which loses small distances.
     return at::cdist(rows(queries.at("features")), rows(gallery.at("features")), 2.0, 2);

@@ -19,21 +19,11 @@ class Trl : public NetworkModel<Model> {
     network_->reset(seed);
   }
   InputFormat input_format() const override {
-    const int size = options_.input_size();
-    InputFormat format{size, size, size, size, /*flow=*/false};
-    format.colour = InputColour::kRgb;
-    format.interpolation = InputInterpolation::kBilinear;
-    format.fixed_normalisation = true;  // ImageNet's
-    format.mean = {0.485f, 0.456f, 0.406f};
-    format.deviation = {0.229f, 0.224f, 0.225f};
-    return format;
+    return square_format(options_.input_size(), InputColour::kRgb, InputInterpolation::kBilinear,
+                         kImagenetMean, kImagenetDeviation);
   }
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {
-    MUSTER_REQUIRE(input.clips.dim(), ==, 5);
-    MUSTER_REQUIRE(input.clips.size(1), >, 0);
-    MUSTER_REQUIRE(input.clips.size(2), ==, 3);
-    MUSTER_REQUIRE(input.clips.size(3), ==, options_.input_size());
-    MUSTER_REQUIRE(input.clips.size(4), ==, options_.input_size());
+    require_square_clips(input, options_.input_size());
     return network_->forward(input, context);
   }
   // Euclidean, between representations as equation 16 has them.
@@ -59,7 +49,7 @@ class Trl : public NetworkModel<Model> {
     const auto part = [&](const std::string& name) {
       const auto found = signature.find(stream + name);
       if (found == signature.end()) return at::Tensor();
-      return found->second.dim() == 3 ? found->second.mean(1) : found->second;
+      return mean_of_variants(found->second, 2);
     };
     const at::Tensor feature = mixed_feature(part("_generic"), part("_specific"), alpha);
     MUSTER_REQUIRE(feature.defined(), ==, true);

@@ -1,7 +1,7 @@
 """muster models, and metrics that muster score learns."""
 import importlib.util
 import json
-import struct
+import sys
 import unittest
 
 import h5py
@@ -9,33 +9,10 @@ import numpy
 
 from support import SOURCE, TemporaryDirectoryTest, muster, muster_json
 
-TYPES = {"F32": numpy.float32, "F64": numpy.float64}
+sys.path.insert(0, str(SOURCE / "tests"))
+from safetensors_file import read_tensors, write_tensors  # noqa: E402
+
 SMALL = ["--set", "model.stsrn.width=0.25", "--set", "model.stsrn.features=8"]
-
-
-def write_safetensors(path, tensors):
-    header, data = {}, b""
-    for name, value in tensors.items():
-        kind = {"float32": "F32", "float64": "F64"}[str(value.dtype)]
-        header[name] = {"dtype": kind, "shape": list(value.shape),
-                        "data_offsets": [len(data), len(data) + value.nbytes]}
-        data += value.tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-    return path
-
-
-def read_safetensors(path):
-    content = path.read_bytes()
-    length, = struct.unpack("<Q", content[:8])
-    tensors = {}
-    for name, entry in json.loads(content[8:8 + length]).items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            values = numpy.frombuffer(content[8 + length + begin:8 + length + end],
-                                      TYPES[entry["dtype"]])
-            tensors[name] = values.reshape(entry["shape"])
-    return tensors
 
 
 def small_stsrn_weights(identities=0):
@@ -116,14 +93,14 @@ class ModelsTest(TemporaryDirectoryTest):
     def forward(self, weights, tensors, *arguments, code=0):
         written = self.directory / "out.safetensors"
         done = muster("models", "forward", "stsrn", *SMALL, *arguments, "--weights",
-                      write_safetensors(self.directory / "weights.safetensors", weights),
-                      "--input", write_safetensors(self.directory / "in.safetensors", tensors),
+                      write_tensors(self.directory / "weights.safetensors", weights),
+                      "--input", write_tensors(self.directory / "in.safetensors", tensors),
                       "--output", written, code=code)
         if code:
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
             self.assertFalse(written.exists())
             return done.stderr
-        return read_safetensors(written)
+        return read_tensors(written)
 
     def test_forward_writes_signature_scores_and_distance(self):
         first, second = clips(2), clips(3, seed=4)
@@ -161,7 +138,7 @@ class ModelsTest(TemporaryDirectoryTest):
         written = self.directory / "out.safetensors"
         self.forward(small_stsrn_weights(), {"input": clips(1)})
         self.forward(small_stsrn_weights(), {"input": clips(2)})  # its own
-        self.assertEqual(read_safetensors(written)["features"].shape, (2, 8))
+        self.assertEqual(read_tensors(written)["features"].shape, (2, 8))
         for content in (b"notes", (self.directory / "in.safetensors").read_bytes()):
             written.write_bytes(content)
             error = muster("models", "forward", "stsrn", *SMALL, "--weights",
@@ -208,8 +185,8 @@ class ModelsTest(TemporaryDirectoryTest):
         del weights["conv.bias"]
         weights["fc.weight"] = numpy.zeros((2, 2), numpy.float32)
         done = muster("models", "forward", "stsrn", *SMALL, "--partial", "--weights",
-                      write_safetensors(self.directory / "weights", weights), "--input",
-                      write_safetensors(self.directory / "in", {"input": clips(1)}), "--output",
+                      write_tensors(self.directory / "weights", weights), "--input",
+                      write_tensors(self.directory / "in", {"input": clips(1)}), "--output",
                       self.directory / "out")
         self.assertEqual(done.stderr.splitlines(),
                          ["20 loaded, 0 not fitting, 1 not in the file, 1 not in the network",
@@ -217,7 +194,7 @@ class ModelsTest(TemporaryDirectoryTest):
 
     def test_damaged_weight_files_are_refused_in_one_line(self):
         path = self.directory / "weights"
-        whole = write_safetensors(path, small_stsrn_weights()).read_bytes()
+        whole = write_tensors(path, small_stsrn_weights()).read_bytes()
         for content in [b"", whole[:5], whole[:100], whole[:-1], whole + b"x",
                         b"\xff" * 8 + whole[8:], whole.replace(b"F32", b"F99", 1),
                         whole.replace(b"[0, ", b"[4, ", 1)]:

@@ -3,43 +3,25 @@
 Batch-norm statistics are calibrated first: with those of an untrained network the signal dies on its
 way, and a wrong pool passes unseen.
 """
-import json
 import os
 import pathlib
-import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
-import numpy
 import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import safetensors_file  # noqa: E402
+from safetensors_file import write_tensors  # noqa: E402
 
 PROGRAM = os.environ["MUSTER_FORWARD_BACKBONE"]
 
 
-def write_tensors(path, tensors):
-    header, blocks, offset = {}, [], 0
-    for name, tensor in sorted(tensors.items()):
-        block = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape),
-                        "data_offsets": [offset, offset + len(block)]}
-        blocks.append(block)
-        offset += len(block)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blocks))
-
-
 def read_tensors(path):
-    data = path.read_bytes()
-    size, = struct.unpack("<Q", data[:8])
-    tensors = {}
-    for name, entry in json.loads(data[8:8 + size]).items():
-        if name != "__metadata__":
-            first, last = entry["data_offsets"]
-            values = numpy.frombuffer(data[8 + size + first:8 + size + last], "<f4")
-            tensors[name] = torch.from_numpy(values.reshape(entry["shape"]).copy())
-    return tensors
+    stored = safetensors_file.read_tensors(path)
+    return {name: torch.from_numpy(value) for name, value in stored.items()}
 
 
 def scatter_weights(network):

@@ -16,15 +16,9 @@ namespace {
 
 using namespace muster::models;
 
-class Alone : public StatisticsExchange {
- public:
-  at::Tensor sum(const at::Tensor& local) override { return local; }
-  bool alone() const override { return true; }
-};
-
 int forward(const BackboneEntry& entry, char** arguments, const std::string& settings) {
   const at::NoGradGuard no_gradients;
-  Alone alone;
+  OwnStatistics alone;
   ForwardContext context;
   context.training = std::string(arguments[2]) == "train";
   context.statistics = &alone;
