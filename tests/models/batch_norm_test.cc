@@ -72,7 +72,7 @@ NormResult of_ours(StatisticsExchange& exchange) {
 }
 
 TEST(BatchNormTest, AloneIsTorchsBatchNorm) {
-  OneRankStatistics alone;
+  OwnStatistics alone;
   expect_equal(of_ours(alone), of_torch());
 }
 
@@ -113,7 +113,7 @@ TEST(BatchNormTest, GradientWithPeersEqualsFiniteDifferences) {
 }
 
 TEST(BatchNormTest, OneValuePerChannelLeavesTheRunningVariance) {
-  OneRankStatistics alone;
+  OwnStatistics alone;
   BelievedPeers peers;
   for (StatisticsExchange* exchange :
        {static_cast<StatisticsExchange*>(&alone), static_cast<StatisticsExchange*>(&peers)}) {

@@ -56,7 +56,7 @@ NormAcross norm_across(const std::vector<int64_t>& counts, Communicator& communi
 
 NormAcross norm_alone() {
   const auto alone = create_single_communicator();
-  models::OneRankStatistics statistics;
+  models::OwnStatistics statistics;
   return norm_across({kMaps}, *alone, statistics);
 }
 
@@ -95,7 +95,7 @@ TEST(BatchNormAcrossRanksTest, RunningStatisticsAreTheSameBitsOnEveryRank) {
 }
 
 TEST(BatchNormAcrossRanksTest, OwnStatisticsAreDetected) {
-  models::OneRankStatistics own_statistics;
+  models::OwnStatistics own_statistics;
   const NormAcross together = norm_across(of_this_world(kUnequal), world(), own_statistics);
   const NormAcross alone = norm_alone();
   if (world().size() == 1) return;

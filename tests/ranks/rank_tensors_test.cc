@@ -123,7 +123,7 @@ at::Tensor standardised(const at::Tensor& rows, int64_t count,
 TEST(StatisticsExchangeTest, SharedBatchStatisticsHaveTheGradientOfOneProcess) {
   const at::Tensor all = normal_tensor({total_rows(), 3}, 5);
   const at::Tensor weights = normal_tensor({total_rows(), 3}, 6);
-  models::OneRankStatistics one_rank;
+  models::OwnStatistics one_rank;
   const at::Tensor reference = leaf(all);
   (standardised(reference, total_rows(), one_rank) * weights).sum().backward();
   CommunicatorStatisticsExchange exchange(world());

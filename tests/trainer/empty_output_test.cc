@@ -102,7 +102,7 @@ TEST(EmptyOutputTest, TheSamplerOfFramesMakesClipsOfOne) {
   network.experiment.mutable_training()->mutable_batch()->set_sampler(proto::FRAMES);
   const proto::Model& options = network.experiment.model();
   network.model = models::model_entry(options).create(options, 0, 1);
-  models::OneRankStatistics statistics;
+  models::OwnStatistics statistics;
   const models::ModelOutput output =
       output_for_no_clips(*network.model, network.experiment,
                           clip_format(network.model->input_format(), {}), at::kFloat, statistics);
