@@ -11,16 +11,15 @@ from support import TemporaryDirectoryTest, muster, muster_json, progress_of
 SPEC = """
     name: "pose"
     data { train: "seen" protocol: "random-half" }
-    model { pose_network { width: 0.125 input_size: 64 deconvolution_channels: 32
-                           heat_map_deviation: 1 } }
+    model { pose_network { width: 0.25 input_size: 64 deconvolution_channels: 64 } }
     training {
       steps: %d
       batch { sampler: FRAMES size: 16 }
       loss { heat_map {} }
-      optimizer { adam {} learning_rate: 0.005 decay_steps: 80 }
+      optimizer { adam {} learning_rate: 0.003 decay_steps: 240 }
     }
 """
-STEPS = 100
+STEPS = 300
 
 
 class PoseTest(TemporaryDirectoryTest):
@@ -30,7 +29,7 @@ class PoseTest(TemporaryDirectoryTest):
         cls.addClassCleanup(holder.cleanup)
         cls.shared = pathlib.Path(holder.name)
         # Another world of other people stands for what training never saw.
-        for name, seed, identities in (("seen", 1, 12), ("other", 2, 6)):
+        for name, seed, identities in (("seen", 1, 40), ("other", 2, 10)):
             muster("synth", "--world", "prid2011", "--out", cls.shared / f"world-{name}",
                    "--identities", identities, "--frames", 20, "--seed", seed)
             muster("ingest", "--layout", "prid2011", "--input", cls.shared / f"world-{name}",
@@ -69,7 +68,7 @@ class PoseTest(TemporaryDirectoryTest):
         for step in progress:
             self.assertTrue(0 <= step["statistics"]["joint_pck"] <= 1)
 
-    def test_joints_of_people_it_never_saw_lie_near_the_true_ones(self):
+    def test_joints_of_people_it_never_saw_are_nearer_to_the_true_ones_than_the_mean(self):
         report = self.annotate("pose")
         self.assertTrue(report["written"])
         found, truth = self.joints_of("other", "pose"), self.joints_of("other")
@@ -88,10 +87,7 @@ class PoseTest(TemporaryDirectoryTest):
             return numpy.linalg.norm(places - truth[..., :2], axis=-1)[known].mean()
         ours, theirs = error(found[..., :2]), error(mean_joint[None])
         print(f"mean joint error {ours:.2f} pixels, of the mean joint {theirs:.2f}")
-        # So short a training learns little more than where a joint is on the mean: it is far better
-        # than no knowledge, and is not asked to beat the mean.
-        self.assertLess(ours, 0.5 * error(numpy.array([31.5, 63.5])))
-        self.assertLess(ours, 1.3 * theirs)
+        self.assertLess(ours, 0.9 * theirs)
         info = muster_json("store", "info", self.shared / "other")
         origin, = [entry["origin"] for entry in info["annotations"] if entry["name"] == "pose"]
         self.assertEqual(origin, report["origin"])

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Is a synthetic world worth learning? Rank-1 on held-out people of what learns nothing and of STSRN.
 
     worth_learning.py MUSTER [--seeds 1,2,3] [--worlds prid2011,ilids-vid] [--ranks 2] [--json]
