@@ -16,6 +16,8 @@ struct AblationRow {
   std::string name;   // as the paper prints it
   std::string table;  // "Table 5"
   std::string model;  // proto::Model in text format
+  // proto::Loss in text format, where rows of the table differ in it; empty: no row does.
+  std::string loss = {};
 };
 
 struct ModelEntry {

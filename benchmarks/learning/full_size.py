@@ -3,7 +3,7 @@
 
     full_size.py MUSTER [--networks trl,stal] [--ranks 1] [--json] [--markdown]
 
-Widths, inputs and frames are the paper's; the batch is what fits into 24 GiB of a CPU machine. The
+Widths, inputs and frames are the paper's; the batch is the paper's where the paper has one. The
 pictures are synthetic. Exits 1 unless every step runs, in less than 24 GiB for all ranks together.
 """
 import argparse
@@ -23,12 +23,12 @@ STEPS = {
               "identity { weight: 2 } verification { }", "one pair of 16 frames"),
     "cnn_rnn": ("cnn_rnn { }", "sampler: PAIRS size: 1 frames: 16",
                 "identity { weight: 2 } verification { }", "one pair of 16 frames"),
-    "trl": ("trl { }", "sampler: TRACKLETS size: 4 frames: 10", "identity { }", "12 clips of 10"),
-    "tam_srm": ("tam_srm { }", "identities: 8 clips: 2 frames: 6",
+    "trl": ("trl { }", "sampler: TRACKLETS size: 12 frames: 10", "identity { }", "12 clips of 10"),
+    "tam_srm": ("tam_srm { }", "identities: 16 clips: 2 frames: 6",
                 "video_triplet { margin: 0.3 normalise: true } pair { }", "16 x 2 clips of 6 (ours)"),
     "stal": ("stal { }", "sampler: TRIPLETS size: 1 frames: 8", "identity { } attentive_triplet { }",
              "one triplet of 8 frames"),
-    "rru_stim": ("rru_stim { }", "identities: 2 clips: 2 frames: 8",
+    "rru_stim": ("rru_stim { }", "identities: 10 clips: 2 frames: 8",
                  "identity { } video_triplet { } part_triplet { }", "10 x 2 clips of 8"),
     "pose_network": ("pose_network { }", "sampler: FRAMES size: 32", "heat_map { }", "ours"),
 }

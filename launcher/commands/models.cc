@@ -43,6 +43,7 @@ json listed_models() {
       rows.push_back({{"name", row.name},
                       {"table", row.table},
                       {"model", row.model},
+                      {"loss", row.loss},
                       {"parameters", parameter_count(entry, row.model)}});
     }
     const std::string plain = entry.name + " {}";
@@ -94,9 +95,11 @@ int list(bool as_json) {
     print_line(with_commas(entry["parameters"]),
                entry["name"].get<std::string>() + ": " + entry["summary"].get<std::string>());
     for (const json& row : entry["rows"]) {
-      print_line(with_commas(row["parameters"]), "  " + row["table"].get<std::string>() + ", " +
-                                                     row["name"].get<std::string>() + ": " +
-                                                     row["model"].get<std::string>());
+      const std::string loss = row["loss"];
+      print_line(with_commas(row["parameters"]),
+                 "  " + row["table"].get<std::string>() + ", " + row["name"].get<std::string>() +
+                     ": " + row["model"].get<std::string>() +
+                     (loss.empty() ? "" : " loss { " + loss + " }"));
     }
   }
   for (const json& entry : backbones) {

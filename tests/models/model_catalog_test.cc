@@ -102,8 +102,9 @@ std::string line_of_page(const ModelEntry& entry, const AblationRow& row) {
   int64_t count = 0;
   const auto model = entry.create(options, entry.name == "tam_srm" ? 0 : 150, 1);
   for (const auto& [name, value] : model->parameters()) count += value.numel();
-  return "| " + row.table + " | " + row.name + " | `" + row.model + "` | " + with_commas(count) +
-         " |";
+  const std::string loss = row.loss.empty() ? "" : ", `loss { " + row.loss + " }`";
+  return "| " + row.table + " | " + row.name + " | `" + row.model + "`" + loss + " | " +
+         with_commas(count) + " |";
 }
 
 TEST(ModelCatalogTest, TheDocumentationSaysEveryRowWithItsParameters) {

@@ -1,5 +1,5 @@
 // Every network and every ablation row of the catalogue through one step of the trainer, at a small
-// size, under every loss that its output serves.
+// size, under the row's losses or every one that its output serves.
 #include <ATen/ATen.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -143,6 +143,10 @@ class CatalogRowsTest : public testing::Test {
     const auto model = smallest(entry, *experiment.mutable_model());
     ASSERT_NE(model, nullptr);
     choose_losses(*model, *experiment.mutable_training());
+    if (!row.loss.empty()) {
+      ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+          row.loss, experiment.mutable_training()->mutable_loss()));
+    }
     experiment.mutable_training()->set_steps(1);
     const auto run = directory_ / ("run-" + std::to_string(runs_++));
     train({experiment, "waves", *shared_ / "store", run}, *communicator_, progress_);
