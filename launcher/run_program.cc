@@ -45,6 +45,18 @@ int run_command(const std::string& program, const std::vector<Command>& commands
                            name_hint(arguments[0], names));
 }
 
+// What a library threw, in one line.
+std::string foreign_failure(const std::exception& failure) {
+  const std::string text = failure.what();
+  // LibTorch's allocator has an error of its own.
+  if (dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
+      text.find("DefaultCPUAllocator") != std::string::npos) {
+    return "not enough memory; lower the settings that make networks or batches large";
+  }
+  // Some append pages of their own call stack.
+  return common::one_line(text.substr(0, text.find('\n')));
+}
+
 }  // namespace
 
 int run_program(const std::string& program, const std::vector<Command>& commands,
@@ -66,12 +78,8 @@ int run_program(const std::string& program, const std::vector<Command>& commands
   } catch (const std::filesystem::filesystem_error& failure) {
     std::cerr << who << ": " << common::one_line(failure.path1().string()) << ": "
               << failure.code().message() << "\n";
-  } catch (const std::bad_alloc&) {
-    std::cerr << who << ": not enough memory; lower the settings that make batches large\n";
   } catch (const std::exception& failure) {
-    // Foreign libraries append pages of their own call stack.
-    const std::string text = failure.what();
-    std::cerr << who << ": " << common::one_line(text.substr(0, text.find('\n'))) << "\n";
+    std::cerr << who << ": " << foreign_failure(failure) << "\n";
   }
   return kExitFailed;
 }

@@ -1,6 +1,7 @@
 """muster models, and metrics that muster score learns."""
 import importlib.util
 import json
+import resource
 import sys
 import unittest
 
@@ -65,6 +66,14 @@ class ModelsTest(TemporaryDirectoryTest):
                          sum(layer["multiply_adds"] for layer in described["layers"]))
         text = muster("models", "describe", "stsrn", *SMALL, "--frames", 7).stdout
         self.assertIn("[7, 4, 60, 44]", text)
+
+    def test_a_network_larger_than_memory_is_refused_in_one_line(self):
+        def take_memory_away():
+            resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
+        done = muster("models", "describe", "trl", "--identities", 10_000_000, code=1,
+                      preexec_fn=take_memory_away)
+        self.assertEqual(done.stderr.splitlines(), [
+            "muster: not enough memory; lower the settings that make networks or batches large"])
 
     def test_describe_counts_recurrent_nets(self):
         described = muster_json("models", "describe", "tam_srm", "--frames", 6)
