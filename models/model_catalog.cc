@@ -49,6 +49,11 @@ std::vector<AblationRow> rows_of_rru_stim() {
 
 }  // namespace
 
+std::string tenth_text(int tenths) {
+  const std::string whole = std::to_string(tenths / 10);
+  return tenths % 10 == 0 ? whole : whole + "." + std::to_string(tenths % 10);
+}
+
 const std::vector<ModelEntry>& model_catalog() {
   static const std::vector<ModelEntry> catalog = {
       {"stsrn", "Su et al. 2018, spatial-temporal synergic residual network", proto::Model::kStsrn,

@@ -45,6 +45,8 @@ std::unique_ptr<Model> create_cnn_rnn(const proto::Model& options, int64_t ident
 std::unique_ptr<Model> create_rru_stim(const proto::Model& options, int64_t identities,
                                        uint64_t seed);
 std::unique_ptr<Model> create_trl(const proto::Model& options, int64_t identities, uint64_t seed);
+// "0", "0.1", ... "1": the steps of the papers' sweeps.
+std::string tenth_text(int tenths);
 std::vector<AblationRow> trl_rows();
 std::unique_ptr<Model> create_tam_srm(const proto::Model& options, int64_t identities,
                                       uint64_t seed);

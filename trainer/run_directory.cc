@@ -28,6 +28,7 @@ json provenance(const TrainingFacts& facts) {
           {"synthetic", facts.synthetic},
           {"identities", facts.identities},
           {"ranks", facts.ranks},
+          {"initial_weights_sha256", facts.initial_weights},
           {"machine", common::host_name()},
           {"version", common::version()},
           {"commit", common::commit()}};
@@ -171,6 +172,8 @@ FinishedRun read_finished_run(const fs::path& path) {
     facts.at("synthetic").get_to(run.facts.synthetic);
     facts.at("identities").get_to(run.facts.identities);
     facts.at("ranks").get_to(run.facts.ranks);
+    // Runs of before there were any do not say it.
+    run.facts.initial_weights = facts.value("initial_weights_sha256", std::vector<std::string>());
   } catch (const json::exception& failure) {
     throw InputError(path.string(), std::string("has a damaged record: ") + failure.what());
   }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/progress_sink.h"
 #include "models/model.h"
@@ -22,6 +23,7 @@ struct TrainingFacts {
   bool synthetic = false;
   int64_t identities = 0;  // classes
   int ranks = 1;
+  std::vector<std::string> initial_weights;  // SHA-256 of each file of training.initialize_from
 };
 
 // One thread of rank 0.

@@ -15,6 +15,7 @@
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/empty_output.h"
+#include "trainer/initial_weights.h"
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
 #include "trainer/loss_terms.h"
@@ -77,6 +78,7 @@ class Trainer {
     datastore::require_readable(store_, format_);
     model_->to(type_);
     require_losses();
+    load_initial_weights(experiment_.training(), models::weights_of(*model_), progress);
     parameters_ = model_->parameters();
     update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
     facts_.train_store = request.train_store;
@@ -85,6 +87,7 @@ class Trainer {
     facts_.synthetic = store_.manifest().facts.synthetic;
     facts_.identities = planner_->identity_count();
     facts_.ranks = communicator.size();
+    facts_.initial_weights = hashes_of_initial_weights(experiment_.training());
   }
 
   void run(const std::filesystem::path& directory) {
@@ -233,7 +236,8 @@ std::string training_settings(const proto::Experiment& experiment) {
 // Asking twice does nothing: a finished run of the same settings on the same data is left alone.
 bool already_trained(const TrainingRequest& request, const FinishedRun& run) {
   return training_settings(run.experiment) == training_settings(request.experiment) &&
-         run.facts.store_hash == datastore::manifest_hash(request.store_directory);
+         run.facts.store_hash == datastore::manifest_hash(request.store_directory) &&
+         run.facts.initial_weights == hashes_of_initial_weights(request.experiment.training());
 }
 
 // The run keeps the settings that it was made with.

@@ -5,8 +5,10 @@
 
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "common/canonical_message.h"
 #include "common/error.h"
 #include "launcher/chosen_network.h"
 #include "launcher/command.h"
@@ -26,17 +28,31 @@ int64_t elements(const models::NamedTensors& tensors) {
   return count;
 }
 
-// Of a network in text format, without classifiers: those depend on the data.
-int64_t parameter_count(const models::ModelEntry& entry, const std::string& text) {
-  proto::Model options;
-  const bool parsed = google::protobuf::TextFormat::ParseFromString(text, &options);
-  MUSTER_REQUIRE(parsed, ==, true);
-  const models::WithoutInitialValues only_looked_at;
-  return elements(entry.create(options, 0, 1)->parameters());
-}
+// Parameters of networks in text format, without classifiers: those depend on the data. Rows that
+// are scored differently alone are one network, which is made once.
+class ParameterCounter {
+ public:
+  int64_t count(const models::ModelEntry& entry, const std::string& text) {
+    proto::Experiment experiment;
+    const bool parsed =
+        google::protobuf::TextFormat::ParseFromString(text, experiment.mutable_model());
+    MUSTER_REQUIRE(parsed, ==, true);
+    const auto [found, unknown] =
+        counts_.emplace(entry.name + common::settings_of(experiment, {proto::TRAIN}), 0);
+    if (unknown) {
+      const models::WithoutInitialValues only_looked_at;
+      found->second = elements(entry.create(experiment.model(), 0, 1)->parameters());
+    }
+    return found->second;
+  }
+
+ private:
+  std::map<std::string, int64_t> counts_;
+};
 
 json listed_models() {
   json list = json::array();
+  ParameterCounter parameters;
   for (const models::ModelEntry& entry : models::model_catalog()) {
     json rows = json::array();
     for (const models::AblationRow& row : entry.rows) {
@@ -44,12 +60,12 @@ json listed_models() {
                       {"table", row.table},
                       {"model", row.model},
                       {"loss", row.loss},
-                      {"parameters", parameter_count(entry, row.model)}});
+                      {"parameters", parameters.count(entry, row.model)}});
     }
     const std::string plain = entry.name + " {}";
     list.push_back({{"name", entry.name},
                     {"summary", entry.summary},
-                    {"parameters", parameter_count(entry, plain)},
+                    {"parameters", parameters.count(entry, plain)},
                     {"distance", entry.has_distance},
                     {"rows", rows}});
   }

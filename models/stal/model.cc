@@ -178,6 +178,31 @@ std::unique_ptr<Model> create_stal(const proto::Model& options, int64_t identiti
                                 options.stal(), seed);
 }
 
+namespace {
+
+void add_sweeps_of_stal(std::vector<AblationRow>& rows) {
+  for (int tenths = 0; tenths <= 10; ++tenths) {
+    const std::string rate = tenth_text(tenths);
+    rows.push_back({"fusion rate " + rate, "Figure 8", "stal { fusion_rate: " + rate + " }"});
+  }
+  for (const std::string branch : {"global", "local"}) {
+    for (const char* size : {"128", "256", "512", "1024", "2048"}) {
+      const std::string field = branch == "global" ? "global_size: " : "part_size: ";
+      rows.push_back(
+          {branch + " embedding size " + size, "Figure 9", "stal { " + field + size + " }"});
+    }
+  }
+  for (const std::string branch : {"global", "local"}) {
+    for (const char* margin : {"0.4", "0.8", "1.2", "1.6", "2.0"}) {
+      const std::string field = branch == "global" ? "global_margin: " : "part_margin: ";
+      rows.push_back({branch + " margin " + margin, "Figure 10", "stal { }",
+                      "identity { } attentive_triplet { " + field + margin + " }"});
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<AblationRow> stal_rows() {
   std::vector<AblationRow> rows = {{"Baseline", "Figure 5", "stal { attention: NO_ATTENTION }"},
                                    {"TAN", "Figure 5", "stal { attention: TEMPORAL_ATTENTION }"},
@@ -195,13 +220,7 @@ std::vector<AblationRow> stal_rows() {
                     "stal { scored: SCORED_PARTS only_part: " + std::to_string(part) + " }"});
   }
   rows.push_back({"all parts", "Figure 7", "stal { scored: SCORED_PARTS }"});
-  for (const std::string branch : {"global", "local"}) {
-    for (const char* size : {"128", "256", "512", "1024", "2048"}) {
-      const std::string field = branch == "global" ? "global_size: " : "part_size: ";
-      rows.push_back(
-          {branch + " embedding size " + size, "Figure 9", "stal { " + field + size + " }"});
-    }
-  }
+  add_sweeps_of_stal(rows);
   rows.push_back({"STAL + ResNet50", "Table V", "stal { backbone: RESNET50 pool_parts: true }"});
   return rows;
 }

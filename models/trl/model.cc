@@ -160,6 +160,15 @@ std::vector<AblationRow> trl_rows() {
                       "trl { alignment: " + alignment + " temporal: " + temporal + " }"});
     }
   }
+  rows.push_back({"main stream", "Figure 4", "trl { streams: MAIN_ONLY }"});
+  rows.push_back({"alignment stream", "Figure 4", "trl { streams: ALIGNED_ONLY }"});
+  rows.push_back({"fusion", "Figure 4", "trl { }"});
+  for (const auto& [name, field] : {std::pair("alpha ", "scored_alpha: "), {"beta ", "beta: "}}) {
+    for (int tenths = 0; tenths <= 10; ++tenths) {
+      const std::string value = tenth_text(tenths);
+      rows.push_back({name + value, "Figure 5", std::string("trl { ") + field + value + " }"});
+    }
+  }
   return rows;
 }
 
