@@ -1,5 +1,7 @@
 #include "tests/models/naive_resnet50.h"
 
+#include <algorithm>
+
 namespace muster::models::naive {
 
 Maps ResNet50::unit(const Maps& in, const std::string& convolved, const std::string& normalised,
@@ -8,8 +10,21 @@ Maps ResNet50::unit(const Maps& in, const std::string& convolved, const std::str
   return batch_norm(out, weights, prefix + normalised, 1e-5);
 }
 
+// The largest of 3x3 around every second place. No value is below 0, which is outside.
 Maps ResNet50::stem(const Maps& image) const {
-  return max_pool(rectified(unit(image, "conv1", "bn1", 7, 2)), 3, 2, 1);
+  const Maps in = rectified(unit(image, "conv1", "bn1", 7, 2));
+  Maps out(in.channels, in.height / 2, in.width / 2);
+  for (int64_t c = 0; c < in.channels; ++c) {
+    for (int64_t y = 0; y < out.height; ++y) {
+      for (int64_t x = 0; x < out.width; ++x) {
+        double& largest = out.at(c, y, x);
+        for (int64_t i = 0; i < 9; ++i) {
+          largest = std::max(largest, in.zero_padded(c, 2 * y - 1 + i / 3, 2 * x - 1 + i % 3));
+        }
+      }
+    }
+  }
+  return out;
 }
 
 Maps ResNet50::block(const Maps& in, const std::string& name) const {
