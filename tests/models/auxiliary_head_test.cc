@@ -4,44 +4,14 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "common/error.h"
 #include "models/model_catalog.h"
 #include "tests/common/support.h"
-#include "tests/models/naive_layers.h"
+#include "tests/models/naive_auxiliary_head.h"
 #include "tests/models/random_weights.h"
 
 namespace muster::models {
 namespace {
-
-// Windows of 5, a step of 3; of maps below 5x5 the mean over all places.
-naive::Maps naive_mean_pool(const naive::Maps& in) {
-  const bool small = in.height < 5;
-  const int64_t kernel = small ? in.height : 5, side = small ? 1 : (in.height - 5) / 3 + 1;
-  naive::Maps out(in.channels, side, side);
-  for (int64_t c = 0; c < in.channels; ++c) {
-    for (int64_t y = 0; y < side; ++y) {
-      for (int64_t x = 0; x < side; ++x) {
-        double sum = 0;
-        for (int64_t i = 0; i < kernel * kernel; ++i) {
-          sum += in.zero_padded(c, 3 * y + i / kernel, 3 * x + i % kernel);
-        }
-        out.at(c, y, x) = sum / static_cast<double>(kernel * kernel);
-      }
-    }
-  }
-  return out;
-}
-
-naive::Values naive_head(const at::Tensor& image, const naive::Weights& weights) {
-  const naive::Maps reduced = naive::rectified(naive::batch_norm(
-      naive::convolution(naive_mean_pool(naive::maps_of(image)), weights, "conv.conv", 1, 1, 0),
-      weights, "conv.bn", 1e-5));
-  naive::Values hidden = naive::linear(reduced.values, weights, "fc");
-  for (double& value : hidden) value = std::max(0.0, value);
-  return naive::linear(hidden, weights, "classifier");
-}
 
 TEST(AuxiliaryHeadTest, EqualsPlainLoops) {
   for (const int64_t side : {2, 5, 9, 14}) {
@@ -54,7 +24,8 @@ TEST(AuxiliaryHeadTest, EqualsPlainLoops) {
       const at::Tensor scores = head.forward(maps, evaluation_context());
       ASSERT_EQ(scores.sizes(), (std::vector<int64_t>{images, 7}));
       for (int64_t i = 0; i < images; ++i) {
-        const at::Tensor expected = at::tensor(naive_head(maps[i], weights), at::kDouble);
+        const at::Tensor expected =
+            at::tensor(naive::auxiliary_head(naive::maps_of(maps[i]), weights, ""), at::kDouble);
         EXPECT_LT(largest_difference(scores[i], expected), 1e-10) << side;
       }
     }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "models/layers/tanh_recurrence.h"
 #include "models/model_catalog.h"
 #include "tests/common/support.h"
 #include "tests/models/colour_flow_support.h"
@@ -102,6 +103,22 @@ TEST(CnnRnnTest, DropoutActsBeforeTheFeaturesAndInTheRecurrence) {
   }
   EXPECT_EQ(differs(1), 0);
   EXPECT_GT(differs(2), 1e-3);
+}
+
+// Features that are the same whatever is dropped before them leave the states' dropout to be seen.
+TEST(CnnRnnTest, StatesOfTheRecurrentNetAreDroppedByTheKeyedMasks) {
+  const auto model = small_cnn_rnn();
+  randomise_vectors(*model);
+  for (const auto& [name, value] : model->parameters()) {
+    if (name == "features.weight") value.detach().zero_();
+  }
+  const ModelInput input = random_input(2, 4);
+  const ForwardContext context = training_context({5, 6});
+  const at::Tensor masks = recurrent_masks(at::zeros({2, 4, 6}, at::kDouble), 0.6, context);
+  const at::Tensor features = features_of(*model, input, context);
+  EXPECT_LT(largest_difference(features, naive_cnn_rnn(model->parameters(), input, masks).features),
+            1e-11);
+  EXPECT_GT(largest_difference(features, features_of(*model, input)), 1e-3);
 }
 
 TEST(CnnRnnTest, WithoutDropoutTrainingIsEvaluation) {

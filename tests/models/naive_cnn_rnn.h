@@ -10,7 +10,10 @@ struct NaiveCnnRnnOutput {
   at::Tensor identity_logits;  // float64 [clips, identities]
 };
 
-// Without dropout. Reads weights by name; clips and flow as ModelInput has them.
-NaiveCnnRnnOutput naive_cnn_rnn(const NamedTensors& parameters, const ModelInput& input);
+// Without dropout before the features; `masks` [clips, frames - 1, features], if defined, are the
+// factors of the recurrent net's states. Reads weights by name; clips and flow as ModelInput has
+// them.
+NaiveCnnRnnOutput naive_cnn_rnn(const NamedTensors& parameters, const ModelInput& input,
+                                const at::Tensor& masks = {});
 
 }  // namespace muster::models

@@ -5,34 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/models/naive_auxiliary_head.h"
+#include "tests/models/naive_bn_inception.h"
+#include "tests/models/naive_resnet50.h"
+
 namespace muster::models::naive {
 namespace {
-
-Maps side_by_side(const std::vector<Maps>& parts) {
-  Maps out(0, parts[0].height, parts[0].width);
-  for (const Maps& part : parts) {
-    out.channels += part.channels;
-    out.values.insert(out.values.end(), part.values.begin(), part.values.end());
-  }
-  return out;
-}
-
-// 3x3, the places beyond the border count.
-Maps average_pool(const Maps& in) {
-  Maps out(in.channels, in.height, in.width);
-  for (int64_t c = 0; c < in.channels; ++c) {
-    for (int64_t y = 0; y < in.height; ++y) {
-      for (int64_t x = 0; x < in.width; ++x) {
-        double sum = 0;
-        for (int64_t v = -1; v <= 1; ++v) {
-          for (int64_t u = -1; u <= 1; ++u) sum += in.zero_padded(c, y + v, x + u);
-        }
-        out.at(c, y, x) = sum / 9;
-      }
-    }
-  }
-  return out;
-}
 
 // 4x4, stride 2, padding 1: every value paints its kernel.
 Maps doubled_by(const Maps& in, const Weights& weights, const std::string& name) {
@@ -80,34 +58,6 @@ void append_values(Values& all, const Values& more) {
 }
 
 }  // namespace
-
-Maps BnInception::unit(const Maps& in, const std::string& name, int64_t kernel, int64_t stride,
-                       int64_t padding) const {
-  const std::string path = prefix + name;
-  const Maps out = convolution(in, weights, path + ".conv", kernel, stride, padding);
-  return rectified(batch_norm(out, weights, path + ".bn", 1e-5));
-}
-
-Maps BnInception::block(const Maps& in, const std::string& name) const {
-  const std::string path = "inception" + name + ".";
-  const bool halves = name == "3c" || name == "4e";
-  const int64_t stride = halves ? 2 : 1;
-  const Maps three = unit(unit(in, path + "three.0", 1, 1, 0), path + "three.1", 3, stride, 1);
-  const Maps doubled = unit(unit(unit(in, path + "double.0", 1, 1, 0), path + "double.1", 3, 1, 1),
-                            path + "double.2", 3, stride, 1);
-  if (halves) return side_by_side({three, doubled, max_pool(in, 3, 2, 0)});
-  const Maps pooled = name == "5b" ? max_pool(in, 3, 1, 1) : average_pool(in);
-  return side_by_side(
-      {unit(in, path + "one", 1, 1, 0), three, doubled, unit(pooled, path + "pool", 1, 1, 0)});
-}
-
-Maps BnInception::low(const Maps& image) const {
-  Maps maps = max_pool(unit(image, "conv1", 7, 2, 3), 3, 2, 0);
-  maps = unit(unit(maps, "conv2_reduce", 1, 1, 0), "conv2", 3, 1, 1);
-  maps = max_pool(maps, 3, 2, 0);
-  for (const char* name : {"3a", "3b", "3c", "4a", "4b"}) maps = block(maps, name);
-  return maps;
-}
 
 Maps residual_attention(const Maps& in, const Weights& weights, const std::string& prefix) {
   Maps maps = rectified(convolution(in, weights, prefix + "conv1", 1, 1, 0));
@@ -223,30 +173,75 @@ double attentive_distance(const std::vector<Values>& left, const Values& left_at
 
 namespace {
 
-// Of one frame's low-level maps.
-Values stal_global(const Maps& low, const BnInception& backbone, const Weights& weights) {
-  Maps maps = backbone.block(low, "4c");
+// Blocks behind the low-level maps, by the names of the backbone that the weights are of.
+struct StalBlocks {
+  std::string attended;
+  std::vector<std::string> rest, part;
+};
+
+bool of_resnet50(const Weights& weights) { return weights.count("backbone.bn1.weight") > 0; }
+
+StalBlocks stal_blocks(const Weights& weights) {
+  if (of_resnet50(weights)) {
+    return {"layer3.3",
+            {"layer3.4", "layer3.5", "layer4.0", "layer4.1", "layer4.2"},
+            {"layer4.0", "layer4.1", "layer4.2"}};
+  }
+  return {"4c", {"4d", "4e", "5a", "5b"}, {"4c", "4d", "4e"}};
+}
+
+Maps through_blocks(Maps maps, const std::vector<std::string>& names, const Weights& weights,
+                    const std::string& prefix) {
+  for (const std::string& name : names) {
+    maps = of_resnet50(weights) ? ResNet50{weights, prefix}.block(maps, name)
+                                : BnInception{weights, prefix}.block(maps, name);
+  }
+  return maps;
+}
+
+Maps stal_low(const Maps& image, const Weights& weights) {
+  if (!of_resnet50(weights)) return BnInception{weights, "backbone."}.low(image);
+  return through_blocks(ResNet50{weights, "backbone."}.stem(image),
+                        {"layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2",
+                         "layer2.3", "layer3.0", "layer3.1", "layer3.2"},
+                        weights, "backbone.");
+}
+
+Maps stal_attended(const Maps& low, const Weights& weights) {
+  Maps maps = through_blocks(low, {stal_blocks(weights).attended}, weights, "backbone.");
   if (weights.count("ran.conv1.weight") > 0) {
     const Maps mask = residual_attention(low, weights, "ran.");
     for (size_t i = 0; i < maps.values.size(); ++i) maps.values[i] *= 1 + mask.values[i];
   }
-  for (const char* name : {"4d", "4e", "5a", "5b"}) maps = backbone.block(maps, name);
-  return mean_over_places(maps);
+  return maps;
 }
 
 Values stal_local(const Maps& low, const Box& box, size_t part, const Weights& weights) {
   const std::string prefix = "part" + std::to_string(part + 1) + ".";
-  const BnInception trunk{weights, prefix + "trunk."};
-  Maps maps = roi_max_pool(low, places(box, 1 / 16.0, low.height, low.width), 8);
-  for (const char* name : {"4c", "4d", "4e"}) maps = trunk.block(maps, name);
-  return linear(maps.values, weights, prefix + "fc");
+  const Maps maps =
+      through_blocks(roi_max_pool(low, places(box, 1 / 16.0, low.height, low.width), 8),
+                     stal_blocks(weights).part, weights, prefix + "trunk.");
+  const size_t features = weights.at(prefix + "fc.bias").size();
+  const bool pools =
+      weights.at(prefix + "fc.weight").size() == features * static_cast<size_t>(maps.channels);
+  return linear(pools ? mean_over_places(maps) : maps.values, weights, prefix + "fc");
+}
+
+// Of one frame: the early head looks at 3c, the late one at 4e.
+void append_auxiliary(const Maps& image, const Maps& attended, const Weights& weights,
+                      StalOutput& output) {
+  if (weights.count("auxiliary_early.fc.weight") == 0) return;
+  const Maps early = BnInception{weights, "backbone."}.early(image);
+  const Maps late = through_blocks(attended, {"4d", "4e"}, weights, "backbone.");
+  append_values(output.logits["auxiliary_early"],
+                auxiliary_head(early, weights, "auxiliary_early."));
+  append_values(output.logits["auxiliary_late"], auxiliary_head(late, weights, "auxiliary_late."));
 }
 
 }  // namespace
 
 StalOutput stal(const at::Tensor& clip, const std::vector<std::vector<Box>>& boxes,
                 const Weights& weights) {
-  const BnInception backbone{weights, "backbone."};
   const auto frames = static_cast<size_t>(clip.size(0));
   std::vector<Values> global;
   std::vector<std::vector<Values>> local(6);
@@ -255,8 +250,10 @@ StalOutput stal(const at::Tensor& clip, const std::vector<std::vector<Box>>& box
   double all_scores = 0;
   for (size_t t = 0; t < frames; ++t) {
     const Maps image = maps_of(clip[static_cast<int64_t>(t)]);
-    const Maps low = backbone.low(image);
-    global.push_back(stal_global(low, backbone, weights));
+    const Maps low = stal_low(image, weights), attended = stal_attended(low, weights);
+    global.push_back(mean_over_places(
+        through_blocks(attended, stal_blocks(weights).rest, weights, "backbone.")));
+    append_auxiliary(image, attended, weights, output);
     scores.push_back(quality(image, weights, "attention."));
     for (size_t part = 0; part < 6; ++part) {
       local[part].push_back(stal_local(low, boxes[t][part], part, weights));

@@ -1,5 +1,4 @@
-// BN-Inception and STAL as their specification says them, in plain loops over doubles, outside
-// training.
+// STAL as its specification says it, in plain loops over doubles, outside training.
 #pragma once
 
 #include <array>
@@ -8,16 +7,6 @@
 #include "tests/models/naive_layers.h"
 
 namespace muster::models::naive {
-
-// Of the weights below `prefix` ("" or one that ends in a dot).
-struct BnInception {
-  const Weights& weights;
-  std::string prefix;
-  Maps unit(const Maps& in, const std::string& name, int64_t kernel, int64_t stride,
-            int64_t padding) const;
-  Maps block(const Maps& in, const std::string& name) const;  // "4c", ...
-  Maps low(const Maps& image) const;                          // to 4b
-};
 
 // The mask of a map.
 Maps residual_attention(const Maps& in, const Weights& weights, const std::string& prefix);
@@ -43,7 +32,8 @@ double attentive_distance(const std::vector<Values>& left, const Values& left_at
 double euclidean(const Values& left, const Values& right);
 
 // Signature and logits by name of one clip [frames, 3, size, size], both flattened; boxes
-// [frames][parts]. Of BN-Inception with flattened parts.
+// [frames][parts]. What the network has is read from its weights: backbone, mask, auxiliary heads,
+// parts flattened or pooled.
 struct StalOutput {
   std::map<std::string, Values> signature, logits;
 };

@@ -62,9 +62,10 @@ Values frame_feature(const NaiveLayers& layers, const at::Tensor& frame,
   return layers.linear(maps.values, "features");
 }
 
-// v of one clip: STSM, then the recurrent net, then the mean of o^t.
+// v of one clip: STSM, then the recurrent net, then the mean of o^t. masks: as naive_stsrn has
+// them.
 Values video_feature(const NaiveLayers& layers, const std::vector<Values>& frames,
-                     const proto::Stsrn& settings) {
+                     const proto::Stsrn& settings, const at::Tensor& masks) {
   const size_t size = frames[0].size();
   Values state(size, 0), mean(size, 0);
   for (size_t t = 0; t < frames.size(); ++t) {
@@ -79,6 +80,9 @@ Values video_feature(const NaiveLayers& layers, const std::vector<Values>& frame
       const double hidden = from_input[i] + from_state[i];
       const double output = settings.temporal_residual() ? (hidden + x[i]) / 2 : hidden;
       state[i] = std::tanh(output);
+      if (masks.defined() && t + 1 < frames.size()) {
+        state[i] *= masks[static_cast<int64_t>(t)][static_cast<int64_t>(i)].item<double>();
+      }
       mean[i] += output / static_cast<double>(frames.size());
     }
   }
@@ -88,7 +92,7 @@ Values video_feature(const NaiveLayers& layers, const std::vector<Values>& frame
 }  // namespace
 
 NaiveStsrnOutput naive_stsrn(const NamedTensors& parameters, const ModelInput& input,
-                             const proto::Stsrn& settings) {
+                             const proto::Stsrn& settings, const at::Tensor& masks) {
   const NaiveLayers layers(parameters);
   const at::Tensor all = at::cat({input.clips, input.flow}, 2);
   std::vector<at::Tensor> features, logits;
@@ -96,7 +100,8 @@ NaiveStsrnOutput naive_stsrn(const NamedTensors& parameters, const ModelInput& i
     std::vector<Values> frames;
     for (int64_t t = 0; t < all.size(1); ++t)
       frames.push_back(frame_feature(layers, all[clip][t], settings));
-    const Values video = video_feature(layers, frames, settings);
+    const Values video =
+        video_feature(layers, frames, settings, masks.defined() ? masks[clip] : at::Tensor());
     features.push_back(at::tensor(video, at::kDouble));
     logits.push_back(at::tensor(layers.linear(video, "classifier"), at::kDouble));
   }

@@ -12,9 +12,11 @@ struct NaiveStsrnOutput {
   at::Tensor identity_logits;  // float64 [clips, identities]
 };
 
-// Without dropout. Reads weights by name; clips and flow as ModelInput has them. Of `settings`, the
-// structure and the switches count.
+// Without dropout before the features; `masks` [clips, frames - 1, features], if defined, are the
+// factors of the recurrent net's states. Reads weights by name; clips and flow as ModelInput has
+// them. Of `settings`, the structure and the switches count.
 NaiveStsrnOutput naive_stsrn(const NamedTensors& parameters, const ModelInput& input,
-                             const proto::Stsrn& settings = proto::Stsrn::default_instance());
+                             const proto::Stsrn& settings = proto::Stsrn::default_instance(),
+                             const at::Tensor& masks = {});
 
 }  // namespace muster::models

@@ -2,6 +2,8 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "common/error.h"
 #include "models/losses/heat_map_loss.h"
 #include "models/model_catalog.h"
@@ -169,6 +171,24 @@ TEST(PoseNetworkTest, FirstWeightsAreAFunctionOfTheSeedAndMapsStartNearZero) {
       first->forward(pose_input(2, 2), training_context({1, 2})).signature.at("heat_maps");
   EXPECT_LT(maps.abs().max().item<double>(), 0.1);
   EXPECT_GT(maps.std().item<double>(), 1e-5);
+}
+
+// He's normal of what comes in; 4000 weights give a deviation to 1.1 %.
+TEST(PoseNetworkTest, FirstWeightsHaveTheStatedDeviations) {
+  const auto model = create_pose_network(pose_settings("width: 0.5"), 0, 1);
+  int unequal = 0;
+  for (const auto& [name, value] : model->parameters()) {
+    if (value.dim() == 1 || value.numel() < 4000) continue;
+    double expected = name == "heat_maps.weight" ? 0.001 : 0.01;
+    if (name.find("backbone.") == 0) {
+      expected =
+          std::sqrt(2.0 * static_cast<double>(value.size(0)) / static_cast<double>(value.numel()));
+      const double ratio = static_cast<double>(value.size(0)) / static_cast<double>(value.size(1));
+      unequal += ratio < 0.8 || ratio > 1.25;
+    }
+    EXPECT_NEAR(value.std().item<double>() / expected, 1, 0.05) << name;
+  }
+  EXPECT_GT(unequal, 15);
 }
 
 TEST(PoseNetworkTest, ComparesNobody) {

@@ -368,6 +368,22 @@ TEST(RruStimTest, FirstWeightsAreAFunctionOfTheSeed) {
   }
 }
 
+// He's normal of what comes in, in all layers that have enough weights to tell: 4000 give the
+// deviation to 1.1 %.
+TEST(RruStimTest, OtherLayersStartWithTheDeviationOfTheirInputs) {
+  int unequal = 0;
+  const auto model = create_rru_stim(options_of("rru_stim { width: 0.25 }"), 100, 1);
+  for (const auto& [name, value] : model->parameters()) {
+    if (name == "classifier.output.weight" || name == "backbone.AuxLogits.fc.weight") continue;
+    if (value.dim() == 1 || value.numel() < 4000) continue;
+    const double inputs = static_cast<double>(value.numel()) / static_cast<double>(value.size(0));
+    EXPECT_NEAR(value.std().item<double>() / std::sqrt(2 / inputs), 1, 0.05) << name;
+    const double ratio = static_cast<double>(value.size(0)) / static_cast<double>(value.size(1));
+    unequal += ratio < 0.8 || ratio > 1.25;
+  }
+  EXPECT_GT(unequal, 30);
+}
+
 TEST(RruStimTest, LayersToTheIdentitiesStartSmall) {
   const NamedTensors parameters =
       create_rru_stim(options_of("rru_stim { width: 0.25 }"), 100, 1)->parameters();

@@ -82,7 +82,8 @@ void expect_plain_loops(const ModelOutput& output, const at::Tensor& clips,
 }
 
 TEST(StalTest, WithFixedBoxesTheWholeNetworkEqualsPlainLoops) {
-  for (const char* settings : {"", "global_size: 3", "attention_branch: false"}) {
+  for (const char* settings :
+       {"", "global_size: 3", "attention_branch: false", "pool_parts: true"}) {
     const auto model = random_stal(small_stal(settings));
     const ModelInput input = stal_clips(2, 2);
     const ModelOutput output = model->forward(input, evaluation_context());
@@ -91,6 +92,29 @@ TEST(StalTest, WithFixedBoxesTheWholeNetworkEqualsPlainLoops) {
     const std::vector<std::vector<naive::Box>> fixed(2, naive::fixed_boxes(64, 64));
     expect_plain_loops(output, input.clips, {fixed, fixed}, *model);
   }
+}
+
+// The mask multiplies the output of layer3.3; parts leave behind layer3.2.
+TEST(StalTest, OnResNet50TheWholeNetworkEqualsPlainLoops) {
+  for (const char* settings :
+       {"pool_parts: true", "pool_parts: false", "pool_parts: true attention_branch: false"}) {
+    const auto model = random_stal(small_stal(std::string("backbone: RESNET50 ") + settings));
+    const ModelInput input = stal_clips(2, 2);
+    const std::vector<std::vector<naive::Box>> fixed(2, naive::fixed_boxes(64, 64));
+    expect_plain_loops(model->forward(input, evaluation_context()), input.clips, {fixed, fixed},
+                       *model);
+  }
+}
+
+TEST(StalTest, AuxiliaryHeadsOfTheWholeNetworkLookAtTheirBlocks) {
+  const auto model = random_stal(small_stal("auxiliary_heads: true"));
+  const ModelInput input = stal_clips(2, 2);
+  const ModelOutput output = model->forward(input, evaluation_context());
+  for (const char* head : {"auxiliary_early", "auxiliary_late"}) {
+    EXPECT_EQ(output.logits.at(head).sizes(), (std::vector<int64_t>{2, 2, 4})) << head;
+  }
+  const std::vector<std::vector<naive::Box>> fixed(2, naive::fixed_boxes(64, 64));
+  expect_plain_loops(output, input.clips, {fixed, fixed}, *model);
 }
 
 TEST(StalTest, WithJointsAndWithGivenBoxesItEqualsPlainLoops) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "models/layers/tanh_recurrence.h"
 #include "models/model_catalog.h"
 #include "tests/common/support.h"
 #include "tests/models/colour_flow_support.h"
@@ -257,6 +258,23 @@ TEST(StsrnTest, DropoutActsInTraining) {
   EXPECT_GT(largest_difference(features_of(*model, input),
                                features_of(*model, input, training_context({5}))),
             1e-3);
+}
+
+// Features that are the same whatever is dropped before them leave the states' dropout to be seen.
+TEST(StsrnTest, StatesOfTheRecurrentNetAreDroppedByTheKeyedMasks) {
+  const auto model = small_model();
+  randomise_vectors(*model);
+  for (const auto& [name, value] : model->parameters()) {
+    if (name == "features.weight") value.detach().zero_();
+  }
+  const ModelInput input = random_input(2, 4);
+  const ForwardContext context = training_context({5, 6});
+  const at::Tensor masks = recurrent_masks(at::zeros({2, 4, 16}, at::kDouble), 0.6, context);
+  const at::Tensor features = features_of(*model, input, context);
+  EXPECT_LT(largest_difference(
+                features, naive_stsrn(model->parameters(), input, proto::Stsrn(), masks).features),
+            1e-11);
+  EXPECT_GT(largest_difference(features, features_of(*model, input)), 1e-3);
 }
 
 TEST(StsrnTest, DropoutIsAFunctionOfTheClipKey) {
