@@ -89,9 +89,11 @@ void write_joint_annotation(const TrackletStore& store, const std::string& name,
                             const std::string& origin, const JointsOfFrame& joints_of,
                             common::ProgressSink& progress, TakenName taken) {
   const fs::path folder = annotation_folder(store.directory(), name);
-  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
+  constexpr size_t kLongestName = 100;  // bytes: temporary names beside it are longer
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos ||
+      name.size() > kLongestName) {
     throw common::InputError("annotation '" + name + "'", "is no name for a folder",
-                             "choose another");
+                             "choose another of at most 100 bytes");
   }
   std::error_code ignored;
   const bool replaces = taken == TakenName::kReplace && fs::is_directory(folder, ignored);

@@ -256,6 +256,14 @@ void apply_setting_of_stage(google::protobuf::Message& settings, const std::stri
   apply_setting(settings, setting);
 }
 
+ExperimentProblems::ExperimentProblems(const std::vector<std::string>& problems)
+    : InputError("", std::to_string(problems.size()) +
+                         (problems.size() == 1 ? " problem" : " problems") +
+                         ", nothing was started") {
+  for (const std::string& problem : problems) lines_ += common::one_line(problem) + "\n";
+  lines_ += InputError::what();
+}
+
 proto::Experiment read_experiment(const std::string& path,
                                   const std::vector<std::string>& settings) {
   const std::string text = common::read_file(path);
@@ -275,11 +283,7 @@ proto::Experiment read_experiment(const std::string& path,
     }
   }
   if (!problems.empty()) {
-    std::string all;
-    for (const std::string& problem : problems) all += problem + "\n";
-    const size_t count = problems.size();
-    throw InputError("", all + std::to_string(count) + (count == 1 ? " problem" : " problems") +
-                             ", nothing was started");
+    throw ExperimentProblems(problems);
   }
   return experiment;
 }

@@ -4,13 +4,25 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "proto/experiment.pb.h"
 #include "proto/stage.pb.h"
 
 namespace muster::launcher {
 
-// Reads the file and applies `settings` ("path.to.field=value") in order. Throws InputError whose
-// text has one line per mistake: place, name, and the nearest right name.
+// All that is wrong with an experiment: what() has a line for each problem and one that counts
+// them.
+class ExperimentProblems : public common::InputError {
+ public:
+  explicit ExperimentProblems(const std::vector<std::string>& problems);
+  const char* what() const noexcept override { return lines_.c_str(); }
+
+ private:
+  std::string lines_;
+};
+
+// Reads the file and applies `settings` ("path.to.field=value") in order. Throws
+// ExperimentProblems: of each mistake its place, its name, and the nearest right name.
 proto::Experiment read_experiment(const std::string& path,
                                   const std::vector<std::string>& settings);
 

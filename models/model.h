@@ -83,6 +83,9 @@ struct InputFormat {
   // Quirks of a published preprocessing.
   bool divide_by_root_of_deviation = false, vertical_flow_first = false;
   bool joints = false;
+  // It takes boxes of body parts in place of those that it would make (of joints, if it looks at
+  // joints).
+  bool boxes = false;
   // Joints are what it learns: wanted in training alone.
   bool learns_joints = false;
 };

@@ -1,16 +1,13 @@
 #include "models/setting_checks.h"
 
-#include <charconv>
-
 #include "common/error.h"
+#include "common/number_text.h"
 
 namespace muster::models {
 
 void demand_setting(bool holds, const std::string& field, double value, const std::string& range) {
   if (holds) return;
-  char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-  throw common::InputError(field, std::string(digits, end) + " is not " + range);
+  throw common::InputError(field, common::number_text(value) + " is not " + range);
 }
 
 void refuse_without_effect(const google::protobuf::Message& settings, const std::string& prefix,

@@ -12,7 +12,7 @@ namespace muster::models {
 // Of one layer: 8 GiB of float32.
 constexpr int64_t kMostWeights = int64_t{1} << 31;
 
-// Throws InputError "FIELD: VALUE is not RANGE" unless `holds`; whole numbers without a point.
+// Throws InputError "FIELD: VALUE is not RANGE" unless `holds`.
 void demand_setting(bool holds, const std::string& field, double value, const std::string& range);
 
 // Throws InputError naming "PREFIX.FIELD" if one of `fields` is set in `settings`, be it to its

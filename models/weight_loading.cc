@@ -11,6 +11,7 @@ namespace muster::models {
 namespace {
 
 constexpr size_t kNamesInOneLine = 8;
+constexpr size_t kLinesOfOneKind = 8;
 
 bool is_torch_counter(const std::string& name) {
   const std::string counter = "num_batches_tracked";
@@ -71,6 +72,28 @@ std::string problems_of(const WeightReport& report) {
   return line;
 }
 
+// Throws if so few tensors of the file fit that they fit by chance: a bias of as many classes.
+void demand_kinship(const WeightReport& report, const std::string& source) {
+  constexpr size_t kLeastShare = 10;  // one of so many must fit
+  const size_t fitting = report.loaded.size();
+  const size_t all = fitting + report.not_fitting.size() + report.unused.size();
+  if (fitting > 0 && fitting * kLeastShare >= all) return;
+  throw common::InputError(source,
+                           std::to_string(fitting) + " of " + std::to_string(all) + " tensors fit",
+                           "it is of another network");
+}
+
+// "KIND: LINE" for the first of `lines`, and how many more there are.
+std::string first_lines(const std::string& kind, const std::vector<std::string>& lines) {
+  std::string text;
+  const size_t shown = std::min(lines.size(), kLinesOfOneKind);
+  for (size_t i = 0; i < shown; ++i) text += kind + ": " + lines[i] + "\n";
+  if (lines.size() > shown) {
+    text += kind + ": and " + std::to_string(lines.size() - shown) + " more\n";
+  }
+  return text;
+}
+
 WeightReport compare(const NamedTensors& weights, const std::map<std::string, at::Tensor>& values) {
   WeightReport report;
   std::set<std::string> left;
@@ -106,15 +129,18 @@ std::string WeightReport::text() const {
                       std::to_string(not_fitting.size()) + " not fitting, " +
                       std::to_string(missing.size()) + " not in the file, " +
                       std::to_string(unused.size()) + " not in the network\n";
+  const auto plain = [](const std::vector<std::string>& names) {
+    std::vector<std::string> texts;
+    for (const std::string& name : names) texts.push_back(common::one_line(name));
+    return texts;
+  };
+  std::vector<std::string> problems;
   for (const WeightProblem& problem : not_fitting) {
-    lines += "not fitting: " + common::one_line(problem.name) + " " + problem.text + "\n";
+    problems.push_back(common::one_line(problem.name) + " " + problem.text);
   }
-  for (const std::string& name : missing) {
-    lines += "not in the file: " + common::one_line(name) + "\n";
-  }
-  for (const std::string& name : unused) {
-    lines += "not in the network: " + common::one_line(name) + "\n";
-  }
+  lines += first_lines("not fitting", problems);
+  lines += first_lines("not in the file", plain(missing));
+  lines += first_lines("not in the network", plain(unused));
   return lines;
 }
 
@@ -127,10 +153,7 @@ WeightReport load_weights(const NamedTensors& weights,
     throw common::InputError(source, "does not fit the network: " + problems_of(report),
                              "give the settings it was trained with");
   }
-  if (loading == Loading::kPartial && report.loaded.empty() && !weights.empty()) {
-    throw common::InputError(source, "fits nothing of the network: " + problems_of(report),
-                             "it belongs to another network");
-  }
+  if (loading == Loading::kPartial && !weights.empty()) demand_kinship(report, source);
   const std::set<std::string> chosen(report.loaded.begin(), report.loaded.end());
   // All are looked at before any is changed.
   for (const auto& [name, weight] : weights) {

@@ -20,13 +20,14 @@ struct WeightReport {
   std::vector<WeightProblem> not_fitting;  // of this name, but of another shape or type
   std::vector<std::string> missing;        // weights of the network that the file does not have
   std::vector<std::string> unused;         // tensors of the file that the network does not have
-  // Counts, then a line for everything that was not loaded.
+  // Counts, then a line for each of the first eight of every kind that was not loaded, and how many
+  // more there are.
   std::string text() const;
 };
 
 enum class Loading {
   kStrict,   // every weight is in the file, and nothing else
-  kPartial,  // what fits, at least one weight; the others keep their values
+  kPartial,  // what fits, at least a tenth of the file's tensors; other weights keep their values
 };
 
 // Copies tensors into the weights of their names, converting between floating-point types. torch's

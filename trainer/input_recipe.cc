@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/error.h"
+#include "common/number_text.h"
 
 namespace muster::trainer {
 namespace {
@@ -72,7 +73,7 @@ void take_channels(const google::protobuf::RepeatedField<double>& numbers, bool 
   for (int i = 0; i < 3; ++i) {
     const auto number = static_cast<float>(numbers[i]);
     if (!std::isfinite(number) || (is_divisor && number <= 0)) {
-      throw InputError("model.input." + field, std::to_string(numbers[i]) + " is not " +
+      throw InputError("model.input." + field, common::number_text(numbers[i]) + " is not " +
                                                    (is_divisor ? "positive" : "a finite number"));
     }
     target[static_cast<size_t>(i)] = number;

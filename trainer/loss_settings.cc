@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "common/error.h"
+#include "common/number_text.h"
 
 namespace muster::trainer {
 namespace {
@@ -72,7 +73,8 @@ void require_branches(const proto::AttentiveTripletLoss& settings,
 void require_loss(const proto::Loss& settings) {
   const auto demand = [](double value, const std::string& field) {
     if (value >= 0 && std::isfinite(value)) return;
-    throw InputError(loss_field(field), std::to_string(value) + " is not a number of at least 0");
+    throw InputError(loss_field(field),
+                     common::number_text(value) + " is not a number of at least 0");
   };
   demand(settings.identity().weight(), "identity.weight");
   demand(settings.identity().auxiliary_weight(), "identity.auxiliary_weight");

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "common/error.h"
+#include "common/number_text.h"
 #include "datastore/tracklet_role.h"
 #include "models/metric_learning/kissme.h"
 #include "models/metric_learning/xqda.h"
@@ -47,7 +48,8 @@ LabelledVectors part_of(const LabelledVectors& all, const std::vector<int64_t>& 
 
 void demand(bool holds, const std::string& field, double value, const std::string& range) {
   if (holds) return;
-  throw common::InputError("scoring.learned." + field, std::to_string(value) + " is not " + range);
+  throw common::InputError("scoring.learned." + field,
+                           common::number_text(value) + " is not " + range);
 }
 
 }  // namespace

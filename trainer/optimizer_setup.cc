@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "common/error.h"
+#include "common/number_text.h"
 
 namespace muster::trainer {
 namespace {
@@ -66,7 +67,7 @@ class TorchParameterUpdate : public ParameterUpdate {
 void demand_not_negative(double value, const std::string& field) {
   if (value >= 0 && std::isfinite(value)) return;
   throw common::InputError("training.optimizer." + field,
-                           std::to_string(value) + " is not a number of at least 0");
+                           common::number_text(value) + " is not a number of at least 0");
 }
 
 }  // namespace

@@ -259,7 +259,13 @@ int run_models(const std::vector<std::string>& arguments) {
       .flag("json", "list, describe: print JSON");
   if (!line.parse(arguments)) return 0;
   const std::string action = line.text("action");
-  if (action == "list") return list(line.has("json"));
+  if (action == "list") {
+    if (line.has("name")) {
+      throw common::InputError("muster models list", "takes no name: '" + line.text("name") + "'",
+                               "muster models describe NAME tells of one network");
+    }
+    return list(line.has("json"));
+  }
   if (action == "describe") return describe(line);
   if (action == "forward") return forward_network(line);
   throw common::InputError("muster models " + action, "is not known",

@@ -67,12 +67,13 @@ models::ModelInput model_input(const Tensors& tensors, const std::string& name,
   models::ModelInput input;
   input.clips = clips.slice(2, 0, 3);
   if (format.flow) input.flow = clips.slice(2, 3, 5);
-  if (format.joints || tensors.count(prefix + "joints") > 0) {
+  const bool given_boxes = tensors.count(prefix + "boxes") > 0;
+  if (format.joints && (!given_boxes || tensors.count(prefix + "joints") > 0)) {
     input.joints = input_tensor(tensors, prefix + "joints", file).to(clips.scalar_type());
     require_shape(input.joints, {clips.size(0), clips.size(1), 14, 3}, "[clips, frames, joints, 3]",
                   prefix + "joints", file);
   }
-  if (tensors.count(prefix + "boxes") > 0) {
+  if (given_boxes) {
     input.boxes = input_tensor(tensors, prefix + "boxes", file).to(clips.scalar_type());
     require_shape(input.boxes, {clips.size(0), clips.size(1), -1, 4}, "[clips, frames, parts, 4]",
                   prefix + "boxes", file);
@@ -120,6 +121,35 @@ void require_known_names(const Tensors& tensors, const std::vector<std::string>&
   }
 }
 
+// Throws unless the network looks at every tensor of the file, and at boxes on both sides of pairs
+// or on neither: distances between different kinds of parts would say nothing.
+void require_tensors_of_network(const Tensors& tensors, const models::InputFormat& format,
+                                const std::string& file) {
+  require_known_names(tensors, {"input", "other", "boxes", "other_boxes", "joints", "other_joints"},
+                      file);
+  const auto has = [&](const std::string& name) { return tensors.count(name) > 0; };
+  const auto refuse = [&](const std::string& name, const std::string& problem,
+                          const std::string& remedy) {
+    throw InputError(file, "tensor '" + name + "' " + problem, remedy);
+  };
+  for (const std::string kind : {"boxes", "joints"}) {
+    const bool looked_at = kind == "boxes" ? format.boxes : format.joints;
+    for (const std::string& name : {kind, "other_" + kind}) {
+      if (!has(name)) continue;
+      if (!looked_at) {
+        refuse(name, "is not known to this network",
+               "leave it out, or choose settings of a network that looks at " + kind);
+      }
+      if (name != kind && !has("other")) refuse(name, "is there without 'other'", "give both");
+    }
+  }
+  if (has("other") && has("boxes") != has("other_boxes")) {
+    refuse(has("boxes") ? "boxes" : "other_boxes",
+           std::string("is there without '") + (has("boxes") ? "other_boxes" : "boxes") + "'",
+           "give the boxes of both sides, or of neither");
+  }
+}
+
 // Only what an earlier pass wrote may be replaced.
 void require_replaceable_output(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -134,12 +164,20 @@ void require_replaceable_output(const std::filesystem::path& path) {
                    "choose another --output");
 }
 
-void load(const models::NamedTensors& network, const Tensors& weights, const CommandLine& line) {
+// What a pass gives, and what there is to say of it once its file is written.
+struct PassResult {
+  models::NamedTensors outputs;
+  std::string notes;  // lines
+};
+
+// The lines that say what a partial loading left out; "" after a strict one.
+std::string load(const models::NamedTensors& network, const Tensors& weights,
+                 const CommandLine& line) {
   const bool partial = line.has("partial");
   const models::WeightReport report = models::load_weights(
       network, weights, partial ? models::Loading::kPartial : models::Loading::kStrict,
       line.text("weights"));
-  if (partial) std::cerr << report.text();
+  return partial ? report.text() : "";
 }
 
 void add_outputs(const std::string& prefix, const models::ModelOutput& output,
@@ -150,40 +188,51 @@ void add_outputs(const std::string& prefix, const models::ModelOutput& output,
   }
 }
 
-models::NamedTensors model_outputs(const ChosenNetwork& chosen, const Tensors& weights,
-                                   const CommandLine& line, const models::ForwardContext& context) {
+// The same network on the second sides of pairs, the distances, and what it says of pairs.
+void compare_with_other(models::Model& model, const models::ModelInput& input,
+                        models::ModelInput other, const models::ModelOutput& first,
+                        const models::ForwardContext& context, PassResult& result) {
+  other.clips = other.clips.to(input.clips.scalar_type());
+  if (other.flow.defined()) other.flow = other.flow.to(input.clips.scalar_type());
+  const models::ModelOutput second = model.forward(other, context);
+  add_outputs("other.", second, result.outputs);
+  result.outputs.emplace_back("distance", model.distance(first.signature, second.signature));
+  auto* pairs = dynamic_cast<models::PairModel*>(&model);
+  if (pairs == nullptr || !pairs->judges_pairs()) return;
+  const int64_t count = input.clips.size(0), others = other.clips.size(0);
+  if (count == others) {
+    result.outputs.emplace_back("pair_logits",
+                                pairs->pair_logits(first.signature, second.signature, context));
+  } else {
+    result.notes += "pair_logits are left out: they want as many clips in 'other' as in 'input', " +
+                    std::to_string(others) + " are not " + std::to_string(count) + "\n";
+  }
+}
+
+PassResult model_pass(const ChosenNetwork& chosen, const Tensors& weights, const CommandLine& line,
+                      const models::ForwardContext& context) {
   const std::string file = line.text("input");
   const Tensors tensors = models::read_safetensors(file).tensors;
   const int64_t identities = classes_of(chosen, weights, line);
-  require_known_names(tensors, {"input", "other", "boxes", "other_boxes", "joints", "other_joints"},
-                      file);
   const auto model = chosen.model->create(chosen.model_options, identities, 1);
   const models::InputFormat format = model->input_format();
+  require_tensors_of_network(tensors, format, file);
   const models::ModelInput input = model_input(tensors, "input", "", format, file);
   // Before the weights come, so that they lose nothing.
   model->to(input.clips.scalar_type());
-  load(models::weights_of(*model), weights, line);
+  PassResult result;
+  result.notes = load(models::weights_of(*model), weights, line);
   const models::ModelOutput output = model->forward(input, context);
-  models::NamedTensors all;
-  add_outputs("", output, all);
-  if (tensors.count("other") == 0) return all;
-  models::ModelInput other = model_input(tensors, "other", "other_", format, file);
-  other.clips = other.clips.to(input.clips.scalar_type());
-  if (other.flow.defined()) other.flow = other.flow.to(input.clips.scalar_type());
-  const models::ModelOutput second = model->forward(other, context);
-  add_outputs("other.", second, all);
-  all.emplace_back("distance", model->distance(output.signature, second.signature));
-  auto* pairs = dynamic_cast<models::PairModel*>(model.get());
-  if (pairs != nullptr && pairs->judges_pairs() && input.clips.size(0) == other.clips.size(0)) {
-    all.emplace_back("pair_logits",
-                     pairs->pair_logits(output.signature, second.signature, context));
+  add_outputs("", output, result.outputs);
+  if (tensors.count("other") > 0) {
+    compare_with_other(*model, input, model_input(tensors, "other", "other_", format, file), output,
+                       context, result);
   }
-  return all;
+  return result;
 }
 
-models::NamedTensors backbone_outputs(const ChosenNetwork& chosen, const Tensors& weights,
-                                      const CommandLine& line,
-                                      const models::ForwardContext& context) {
+PassResult backbone_pass(const ChosenNetwork& chosen, const Tensors& weights,
+                         const CommandLine& line, const models::ForwardContext& context) {
   const std::string file = line.text("input");
   const Tensors tensors = models::read_safetensors(file).tensors;
   proto::Backbone options = chosen.backbone_options;
@@ -196,9 +245,9 @@ models::NamedTensors backbone_outputs(const ChosenNetwork& chosen, const Tensors
   require_shape(images, {-1, chosen.backbone->channels, -1, -1},
                 "[images, channels, height, width]", "input", file);
   backbone.module->to(images.scalar_type());
-  load(models::weights_of(backbone), weights, line);
+  const std::string notes = load(models::weights_of(backbone), weights, line);
   const models::BackboneOutputs outputs = backbone.forward(images, context);
-  return {outputs.begin(), outputs.end()};
+  return {{outputs.begin(), outputs.end()}, notes};
 }
 
 }  // namespace
@@ -213,11 +262,10 @@ int forward_network(const CommandLine& line) {
   models::OwnStatistics statistics;
   models::ForwardContext context;
   context.statistics = &statistics;
-  models::write_safetensors(target,
-                            chosen.model != nullptr
-                                ? model_outputs(chosen, weights, line, context)
-                                : backbone_outputs(chosen, weights, line, context),
-                            {{"made_by", kMadeBy}});
+  const PassResult result = chosen.model != nullptr ? model_pass(chosen, weights, line, context)
+                                                    : backbone_pass(chosen, weights, line, context);
+  models::write_safetensors(target, result.outputs, {{"made_by", kMadeBy}});
+  std::cerr << result.notes;
   return 0;
 }
 

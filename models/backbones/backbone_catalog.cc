@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "common/error.h"
+#include "common/number_text.h"
 #include "models/backbones/bn_inception.h"
 #include "models/backbones/caffenet.h"
 #include "models/backbones/classified_backbone.h"
@@ -24,7 +25,7 @@ void refuse_setting(const std::string& field, const std::string& problem) {
 // `sized`: whether its weights depend on the size of pictures.
 void check_backbone(const proto::Backbone& options, bool classifies, bool sized = false) {
   if (!(options.width() > 0 && options.width() <= 16)) {
-    refuse_setting("width", std::to_string(options.width()) + " is not in (0, 16]");
+    refuse_setting("width", common::number_text(options.width()) + " is not in (0, 16]");
   }
   if (options.classes() < 0 || options.classes() > 10'000'000) {
     refuse_setting("classes", std::to_string(options.classes()) + " is not in 0 to 10000000");

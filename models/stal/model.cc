@@ -24,8 +24,8 @@ class Stal : public NetworkModel<Model> {
   }
   InputFormat input_format() const override {
     InputFormat format = caffe_format(options_.input_size(), InputInterpolation::kBicubic);
-    format.joints = options_.branches() != proto::Stal::GLOBAL_BRANCH &&
-                    options_.boxes() == proto::Stal::BOXES_OF_JOINTS;
+    format.boxes = options_.branches() != proto::Stal::GLOBAL_BRANCH;
+    format.joints = format.boxes && options_.boxes() == proto::Stal::BOXES_OF_JOINTS;
     return format;
   }
   ModelOutput forward(const ModelInput& input, const ForwardContext& context) override {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "common/error.h"
@@ -52,6 +53,15 @@ TEST_F(ExperimentFileTest, SettingsOverrideTheFileInTheirOrder) {
       read("training { steps: 50 seed: 4 }", {"training.steps=60", "training.steps=70"});
   EXPECT_EQ(experiment.training().steps(), 70);
   EXPECT_EQ(experiment.training().seed(), 4u);
+}
+
+TEST_F(ExperimentFileTest, EveryProblemHasALine) {
+  const std::string text =
+      refusal("nmae: 'x'", {"training.steps=many", "training.stepz=1", "training.seed=a\nb"});
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4) << text;
+  EXPECT_TRUE(contains(text, "\n--set training.steps: 'many' is not a whole number\n")) << text;
+  EXPECT_TRUE(contains(text, "'a\\nb' is not")) << text;
+  EXPECT_TRUE(contains(text, "\n4 problems, nothing was started")) << text;
 }
 
 TEST_F(ExperimentFileTest, AMissingFileIsNamed) {

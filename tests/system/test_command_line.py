@@ -100,6 +100,14 @@ class SpecMistakesTest(SmallStoreTest):
         self.assertIn("did you mean 'steps'?", error)
         self.assertIn("2 problems, nothing was started", error)
 
+    def test_every_bad_setting_has_a_line(self):
+        error = self.train_error("", "--set", "training.stepz=3", "--set", "training.steps=many")
+        lines = error.splitlines()
+        self.assertEqual(len(lines), 3, error)
+        self.assertIn("muster: --set training.stepz: unknown field", lines[0])
+        self.assertEqual(lines[1:], ["--set training.steps: 'many' is not a whole number",
+                                     "2 problems, nothing was started"])
+
     def test_bad_settings_are_refused_before_anything_starts(self):
         for setting, part in [("training.stepz=3", "did you mean 'steps'?"),
                               ("training.steps=many", "'many' is not a whole number"),
@@ -110,7 +118,11 @@ class SpecMistakesTest(SmallStoreTest):
                               ("training.batch.identities=99", "training.batch.identities"),
                               ("training.batch.frames=0", "not positive"),
                               ("training.optimizer.learning_rate=nan", "learning_rate"),
+                              ("training.optimizer.learning_rate=-1",
+                               "training.optimizer.learning_rate: -1 is not a number"),
                               ("model.stsrn.dropout=1", "model.stsrn.dropout"),
+                              ("model.stsrn.features=100000",
+                               "model.stsrn.features: 100000 is not in"),
                               ("data.split=10", "data.split"),
                               ("data.protocol=random-hall", "did you mean 'random-half'?"),
                               ("data.protocol=mars", "no split of its own"),

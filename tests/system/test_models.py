@@ -186,8 +186,12 @@ class ModelsTest(TemporaryDirectoryTest):
                 (good | foreign, "'fc.weight' belongs to no parameter"),
                 (foreign, "does not fit the network")]:
             self.assertIn(part, self.forward(weights, {"input": clips(1)}, code=2))
-        self.assertIn("fits nothing of the network",
+        self.assertIn("weights.safetensors: 0 of 1 tensors fit; it is of another network",
                       self.forward(foreign, {"input": clips(1)}, "--partial", code=2))
+        chance = {f"other{i}.weight": numpy.zeros(1, numpy.float32) for i in range(10)}
+        chance["conv.bias"] = good["conv.bias"]
+        self.assertIn("1 of 11 tensors fit; it is of another network",
+                      self.forward(chance, {"input": clips(1)}, "--partial", code=2))
 
     def test_partial_loading_says_what_was_left_out(self):
         weights = small_stsrn_weights()
@@ -200,6 +204,24 @@ class ModelsTest(TemporaryDirectoryTest):
         self.assertEqual(done.stderr.splitlines(),
                          ["20 loaded, 0 not fitting, 1 not in the file, 1 not in the network",
                           "not in the file: conv.bias", "not in the network: fc.weight"])
+
+    def test_a_long_list_of_what_was_left_out_is_cut(self):
+        random = numpy.random.default_rng(5)
+        weights = small_stsrn_weights() | {
+            f"fc{i}.weight": random.normal(size=2).astype(numpy.float32) for i in range(12)}
+        done = muster("models", "forward", "stsrn", *SMALL, "--partial", "--weights",
+                      write_tensors(self.directory / "weights", weights), "--input",
+                      write_tensors(self.directory / "in", {"input": clips(1)}), "--output",
+                      self.directory / "out")
+        self.assertEqual(len(done.stderr.splitlines()), 1 + 8 + 1, done.stderr)
+        self.assertTrue(done.stderr.endswith("not in the network: and 4 more\n"), done.stderr)
+
+    def test_after_a_partial_loading_an_error_stands_alone(self):
+        weights = small_stsrn_weights()
+        del weights["conv.bias"]
+        error = self.forward(weights, {"input": clips(1), "other": clips(1)[..., 1:].copy()},
+                             "--partial", code=2)  # of one line
+        self.assertIn("tensor 'other' is", error)
 
     def test_damaged_weight_files_are_refused_in_one_line(self):
         path = self.directory / "weights"
@@ -216,6 +238,7 @@ class ModelsTest(TemporaryDirectoryTest):
     def test_wrong_names_and_settings_are_refused(self):
         for arguments, part in [
                 (["models", "lst"], "did you mean 'list'?"),
+                (["models", "list", "stsrn"], "muster models list: takes no name: 'stsrn'"),
                 (["models", "describe", "strsn"], "did you mean 'stsrn'?"),
                 (["models", "describe"], "name"),
                 (["models", "describe", "stsrn", "--set", "model.stsrn.widht=1"], "'width'"),
@@ -224,6 +247,96 @@ class ModelsTest(TemporaryDirectoryTest):
                 (["models", "describe", "stsrn", "--frames", "0"], "frames"),
                 (["models", "forward", "stsrn"], "output")]:
             self.assertIn(part, muster(*arguments, code=2).stderr, arguments)
+
+
+class ForwardInputsTest(TemporaryDirectoryTest):
+    """Of networks with boxes, joints and pairs; one tensor of the file fits, which is enough."""
+
+    SMALL_NETWORKS = {
+        "stal": ["width=0.125", "input_size=32", "part_size=2", "pool_parts=true"],
+        "trl": ["width=0.1", "input_size=32", "alignment=UNALIGNED", "hidden=8"],
+        "tam_srm": ["width=0.1", "input_size=67", "feature_size=8", "recurrent_size=8",
+                    "metric_channels=4", "metric_hidden=4"]}
+    ONE_WEIGHT = {"stal": {"part6.fc.bias": numpy.zeros(2, numpy.float32)},
+                  "tam_srm": {"metric.hidden.bias": numpy.zeros(4, numpy.float32)}}
+    PICTURES = {"stal": (2, 1, 3, 32, 32), "trl": (2, 1, 3, 32, 32), "tam_srm": (2, 6, 3, 67, 67)}
+    BOXES = numpy.tile(numpy.float32([2, 3, 25, 30]), (2, 1, 6, 1))
+    JOINTS = numpy.full((2, 1, 14, 3), 9, numpy.float32)
+
+    def forward(self, network, tensors, *settings, code=0):
+        self.written = self.directory / "out"
+        self.written.unlink(missing_ok=True)
+        done = muster(
+            "models", "forward", network,
+            *[part for setting in (*self.SMALL_NETWORKS[network], *settings)
+              for part in ("--set", f"model.{network}.{setting}")],
+            "--partial", "--weights",
+            write_tensors(self.directory / "weights", self.ONE_WEIGHT.get(network, {})),
+            "--input", write_tensors(self.directory / "in", tensors), "--output", self.written,
+            code=code)
+        if code:
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertFalse(self.written.exists())
+        return done.stderr
+
+    def pictures(self, network, count=2, seed=6):
+        shape = (count, *self.PICTURES[network][1:])
+        return numpy.random.default_rng(seed).normal(size=shape).astype(numpy.float32)
+
+    def test_tensors_that_a_network_does_not_look_at_are_refused_by_name(self):
+        joined, alone = ["boxes=BOXES_OF_JOINTS"], ["branches=GLOBAL_BRANCH"]
+        unknown = "is not known to this network; leave it out"
+        for network, settings, name, value, part in [
+                ("stal", [], "joints", self.JOINTS, unknown),
+                ("stal", [], "other_joints", self.JOINTS, unknown),
+                ("trl", [], "joints", self.JOINTS, unknown),
+                ("trl", [], "boxes", self.BOXES, unknown),
+                ("tam_srm", [], "other_boxes", self.BOXES, unknown),
+                ("stal", [], "other_boxes", self.BOXES, "is there without 'other'"),
+                ("stal", joined, "other_joints", self.JOINTS, "is there without 'other'"),
+                ("stal", [], "other_flow", self.BOXES, "is not known")]:
+            tensors = {"input": self.pictures(network), name: value}
+            self.assertIn(f"in: tensor '{name}' {part}",
+                          self.forward(network, tensors, *settings, code=2))
+        # Without parts there is nothing to cut out.
+        small = self.SMALL_NETWORKS | {"stal": ["width=0.125", "input_size=32"]}
+        self.SMALL_NETWORKS = small
+        error = self.forward("stal", {"input": self.pictures("stal"), "boxes": self.BOXES}, *alone,
+                             code=2)
+        self.assertIn(f"tensor 'boxes' {unknown}", error)
+
+    def test_boxes_are_of_both_sides_or_of_neither(self):
+        both = {"input": self.pictures("stal"), "other": self.pictures("stal", seed=7)}
+        for given, missing in [("boxes", "other_boxes"), ("other_boxes", "boxes")]:
+            error = self.forward("stal", both | {given: self.BOXES}, code=2)
+            self.assertIn(f"tensor '{given}' is there without '{missing}'", error)
+        self.forward("stal", both | {"boxes": self.BOXES, "other_boxes": self.BOXES})
+        self.assertEqual(read_tensors(self.written)["distance"].shape, (2, 2))
+
+    def test_boxes_come_before_joints(self):
+        by_joints = ["boxes=BOXES_OF_JOINTS"]
+        pictures = {"input": self.pictures("stal")}
+        self.assertIn("in: has no tensor 'joints'",
+                      self.forward("stal", pictures, *by_joints, code=2))
+        found = []
+        for tensors in [{"boxes": self.BOXES}, {"boxes": self.BOXES, "joints": self.JOINTS},
+                        {"joints": self.JOINTS}]:
+            self.forward("stal", pictures | tensors, *by_joints)
+            found.append(read_tensors(self.written)["parts"])
+        numpy.testing.assert_array_equal(found[0], found[1])
+        self.assertGreater(abs(found[0] - found[2]).max(), 0)
+
+    def test_pairs_are_judged_where_either_side_has_as_many(self):
+        note = ("pair_logits are left out: they want as many clips in 'other' as in 'input', "
+                "3 are not 2")
+        first = self.pictures("tam_srm")
+        for others in (2, 3):
+            notes = self.forward("tam_srm", {"input": first,
+                                             "other": self.pictures("tam_srm", others, 7)})
+            outputs = read_tensors(self.written)
+            self.assertEqual(outputs["distance"].shape, (2, others))
+            self.assertEqual("pair_logits" in outputs, others == 2)
+            self.assertEqual(note in notes.splitlines(), others == 3)
 
 
 class LearnedMetricTest(TemporaryDirectoryTest):

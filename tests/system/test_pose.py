@@ -129,9 +129,11 @@ class PoseTest(TemporaryDirectoryTest):
         self.assertIn("no classifier", error)
 
     def test_bad_commands_are_refused(self):
-        error = muster("annotate", "--run", self.shared / "run", "--store",
-                       f"other={self.shared / 'other'}", "--name", "a/b", code=2).stderr
-        self.assertIn("is no name for a folder", error)
+        for name in ["a/b", "a" * 101, "a" * 400]:
+            error = muster("annotate", "--run", self.shared / "run", "--store",
+                           f"other={self.shared / 'other'}", "--name", name, code=2).stderr
+            self.assertIn("is no name for a folder; choose another of at most 100 bytes", error)
+            self.assertEqual(error.count("\n"), 1, error)
         error = muster("annotate", "--run", self.shared / "absent", "--store",
                        f"other={self.shared / 'other'}", "--name", "a", code=2).stderr
         self.assertIn("absent", error)
