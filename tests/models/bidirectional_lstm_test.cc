@@ -91,7 +91,7 @@ TEST(BidirectionalLstmTest, OneWeightMayLearnAlone) {
     for (const auto& other : lstm->named_parameters()) {
       other.value().set_requires_grad(other.key() == item.key());
     }
-    const at::Tensor& weight = *lstm->named_parameters().find(item.key());
+    const at::Tensor weight = *lstm->named_parameters().find(item.key());
     (bidirectional_lstm(lstm, lines) * factors).sum().backward();
     const at::Tensor found = weight.grad().clone();
     weight.mutable_grad() = at::Tensor();
