@@ -3,15 +3,6 @@
 namespace muster::models::naive {
 namespace {
 
-Maps side_by_side(const std::vector<Maps>& parts) {
-  Maps out(0, parts[0].height, parts[0].width);
-  for (const Maps& part : parts) {
-    out.channels += part.channels;
-    out.values.insert(out.values.end(), part.values.begin(), part.values.end());
-  }
-  return out;
-}
-
 // 3x3, the places beyond the border count.
 Maps average_pool(const Maps& in) {
   Maps out(in.channels, in.height, in.width);

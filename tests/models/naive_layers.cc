@@ -182,6 +182,15 @@ std::vector<Values> both_directions(const std::vector<Values>& in, const Weights
   return out;
 }
 
+Maps side_by_side(const std::vector<Maps>& parts) {
+  Maps out(0, parts[0].height, parts[0].width);
+  for (const Maps& part : parts) {
+    out.channels += part.channels;
+    out.values.insert(out.values.end(), part.values.begin(), part.values.end());
+  }
+  return out;
+}
+
 Values mean_over_steps(const std::vector<Values>& steps) {
   Values mean(steps[0].size(), 0);
   for (const Values& step : steps) {

@@ -46,6 +46,8 @@ Maps rectified(Maps maps);
 Maps max_pool(const Maps& in, int64_t kernel, int64_t stride, int64_t padding);
 // Of five channels, alpha 1e-4, beta 0.75.
 Maps response_normalised(const Maps& in);
+// The channels of all, one after the other.
+Maps side_by_side(const std::vector<Maps>& parts);
 Values mean_over_places(const Maps& in);
 
 Values linear(const Values& in, const Weights& weights, const std::string& name);

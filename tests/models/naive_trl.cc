@@ -5,19 +5,6 @@
 #include <cmath>
 
 namespace muster::models::naive {
-namespace {
-
-Maps joined(const std::vector<Maps>& parts) {
-  Maps out(0, parts[0].height, parts[0].width);
-  for (const Maps& part : parts) {
-    out.channels += part.channels;
-    out.values.insert(out.values.end(), part.values.begin(), part.values.end());
-  }
-  return out;
-}
-
-}  // namespace
-
 Maps GoogLeNet::unit(const Maps& in, const std::string& name, int64_t kernel, int64_t stride,
                      int64_t padding) const {
   const std::string path = prefix + name;
@@ -32,7 +19,7 @@ Maps GoogLeNet::inception(const Maps& in, const std::string& name) const {
   const Maps five = v1 ? unit(reduced, name + ".branch3.1", 5, 1, 2)
                        : unit(reduced, name + ".branch3.1", 3, 1, 1);
   const Maps pool = unit(max_pool(in, 3, 1, 1), name + ".branch4.1", 1, 1, 0);
-  return joined({one, three, five, pool});
+  return side_by_side({one, three, five, pool});
 }
 
 Maps GoogLeNet::convs(const Maps& image) const {
