@@ -38,6 +38,9 @@ class Communicator {
                                   ElementType type) = 0;
   virtual void broadcast(void* buffer, int64_t count, ElementType type, int root) = 0;
   virtual void barrier() = 0;
+  // Another communicator of the same ranks. Its operations are ordered among themselves only, so
+  // they may be started in another order than those of this one. Must not outlive this one.
+  virtual std::unique_ptr<Communicator> duplicate() = 0;
   // Ends the whole job with this exit code; does not return. May be called by one rank alone.
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };

@@ -62,21 +62,28 @@ class MpiOperation : public PendingOperation {
   int rank_;
 };
 
-class MpiCommunicator : public Communicator {
+// MPI as long as it lives.
+class MpiLibrary {
  public:
-  MpiCommunicator() {
+  MpiLibrary() {
     int provided = 0;
     check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), 0, "MPI_Init");
     MUSTER_REQUIRE(provided, >=, MPI_THREAD_SERIALIZED);
-    MPI_Comm_dup(MPI_COMM_WORLD, &group_);
+  }
+  ~MpiLibrary() { MPI_Finalize(); }
+  MpiLibrary(const MpiLibrary&) = delete;
+  MpiLibrary& operator=(const MpiLibrary&) = delete;
+};
+
+class MpiCommunicator : public Communicator {
+ public:
+  MpiCommunicator(std::shared_ptr<MpiLibrary> library, MPI_Comm of) : library_(std::move(library)) {
+    check_mpi(MPI_Comm_dup(of, &group_), 0, "MPI_Comm_dup");
     MPI_Comm_set_errhandler(group_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(group_, &rank_);
     MPI_Comm_size(group_, &size_);
   }
-  ~MpiCommunicator() override {
-    MPI_Comm_free(&group_);
-    MPI_Finalize();
-  }
+  ~MpiCommunicator() override { MPI_Comm_free(&group_); }
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
@@ -110,12 +117,17 @@ class MpiCommunicator : public Communicator {
 
   void barrier() override { check_mpi(MPI_Barrier(group_), rank_, "barrier"); }
 
+  std::unique_ptr<Communicator> duplicate() override {
+    return std::make_unique<MpiCommunicator>(library_, group_);
+  }
+
   [[noreturn]] void abort(int exit_code) override {
     MPI_Abort(group_, exit_code);
     std::_Exit(exit_code);
   }
 
  private:
+  std::shared_ptr<MpiLibrary> library_;  // goes last
   MPI_Comm group_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
 };
@@ -123,7 +135,7 @@ class MpiCommunicator : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> create_mpi_communicator() {
-  return std::make_unique<MpiCommunicator>();
+  return std::make_unique<MpiCommunicator>(std::make_shared<MpiLibrary>(), MPI_COMM_WORLD);
 }
 
 bool started_by_mpi_launcher() {

@@ -55,7 +55,7 @@ class NcclOperation : public PendingOperation {
 class NcclCommunicator : public Communicator {
  public:
   NcclCommunicator(Communicator& bootstrap, int device)
-      : bootstrap_(bootstrap), rank_(bootstrap.rank()), size_(bootstrap.size()) {
+      : bootstrap_(bootstrap), rank_(bootstrap.rank()), size_(bootstrap.size()), device_(device) {
     check_cuda(cudaSetDevice(device), rank_, "cudaSetDevice");
     ncclUniqueId identifier{};
     if (rank_ == 0) check_nccl(ncclGetUniqueId(&identifier), rank_, "ncclGetUniqueId");
@@ -120,6 +120,10 @@ class NcclCommunicator : public Communicator {
     bootstrap_.barrier();
   }
 
+  std::unique_ptr<Communicator> duplicate() override {
+    return std::make_unique<NcclCommunicator>(bootstrap_, device_);
+  }
+
   [[noreturn]] void abort(int exit_code) override {
     ncclCommAbort(group_);
     bootstrap_.abort(exit_code);
@@ -131,7 +135,7 @@ class NcclCommunicator : public Communicator {
   }
 
   Communicator& bootstrap_;
-  int rank_, size_;
+  int rank_, size_, device_;
   cudaStream_t stream_ = nullptr;
   ncclComm_t group_ = nullptr;
 };

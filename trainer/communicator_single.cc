@@ -31,6 +31,9 @@ class SingleCommunicator : public Communicator {
   }
   void broadcast(void*, int64_t, ElementType, int root) override { MUSTER_REQUIRE(root, ==, 0); }
   void barrier() override {}
+  std::unique_ptr<Communicator> duplicate() override {
+    return std::make_unique<SingleCommunicator>();
+  }
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  private:

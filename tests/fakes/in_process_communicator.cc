@@ -25,15 +25,18 @@ struct Call {
   int arrived = 0, left = 0;
 };
 
-// Where the ranks meet. A rank's n-th call meets the other ranks' n-th calls.
+// A rank's n-th call on a channel meets the other ranks' n-th calls on it.
+using Place = std::pair<std::string, int64_t>;  // channel, n
+
+// Where the ranks meet.
 class Rendezvous {
  public:
   explicit Rendezvous(int size) : size_(size) {}
   int size() const { return size_; }
 
-  void arrive(int64_t sequence, int rank, const std::string& signature, Bytes bytes) {
+  void arrive(const Place& place, int rank, const std::string& signature, Bytes bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    Call& call = calls_[sequence];
+    Call& call = calls_[place];
     if (call.arrived == 0) {
       call.signature = signature;
       call.brought.resize(static_cast<size_t>(size_));
@@ -45,16 +48,16 @@ class Rendezvous {
 
   // Waits for all ranks and gives `use` what they brought, in rank order.
   template <typename Use>
-  void meet(int64_t sequence, int rank, const Use& use) {
+  void meet(const Place& place, int rank, const Use& use) {
     std::unique_lock<std::mutex> lock(mutex_);
-    Call& call = calls_.at(sequence);
+    Call& call = calls_.at(place);
     changed_.wait(lock, [&] { return failed_ || call.arrived == size_; });
     if (call.arrived < size_) {
       throw common::SystemError("rank " + std::to_string(rank),
                                 call.signature + " failed: another rank is gone");
     }
     use(call.brought);
-    if (++call.left == size_) calls_.erase(sequence);
+    if (++call.left == size_) calls_.erase(place);
   }
 
   // Remembers the first failure and wakes whoever waits.
@@ -70,7 +73,7 @@ class Rendezvous {
   const int size_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<int64_t, Call> calls_;
+  std::map<Place, Call> calls_;
   bool failed_ = false;
   std::exception_ptr failure_;
 };
@@ -132,13 +135,14 @@ class PendingSum : public PendingOperation {
 
 class InProcessCommunicator : public Communicator {
  public:
-  InProcessCommunicator(Rendezvous& rendezvous, int rank) : rendezvous_(rendezvous), rank_(rank) {}
+  InProcessCommunicator(Rendezvous& rendezvous, int rank, std::string channel)
+      : rendezvous_(rendezvous), rank_(rank), channel_(std::move(channel)) {}
   int rank() const override { return rank_; }
   int size() const override { return rendezvous_.size(); }
 
   std::unique_ptr<PendingOperation> all_reduce_sum(void* buffer, int64_t count,
                                                    ElementType type) override {
-    const int64_t call =
+    const Place call =
         arrive(described("all_reduce", {count}, type), bytes_of(buffer, count, type));
     return std::make_unique<PendingSum>([this, call, buffer, count, type] {
       rendezvous_.meet(call, rank_, [&](const std::vector<Bytes>& brought) {
@@ -149,7 +153,7 @@ class InProcessCommunicator : public Communicator {
 
   void all_gather(const void* local, void* all, const std::vector<int64_t>& counts,
                   ElementType type) override {
-    const int64_t call =
+    const Place call =
         arrive(described("all_gather", counts, type), bytes_of(local, own(counts), type));
     rendezvous_.meet(call, rank_, [&](const std::vector<Bytes>& brought) {
       auto* target = static_cast<char*>(all);
@@ -161,7 +165,7 @@ class InProcessCommunicator : public Communicator {
                           ElementType type) override {
     const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
     const int64_t first = std::accumulate(counts.begin(), counts.begin() + rank_, int64_t{0});
-    const int64_t call =
+    const Place call =
         arrive(described("reduce_scatter", counts, type), bytes_of(all, total, type));
     rendezvous_.meet(call, rank_, [&](const std::vector<Bytes>& brought) {
       write_sum(brought, first, own(counts), type, local);
@@ -170,8 +174,8 @@ class InProcessCommunicator : public Communicator {
 
   void broadcast(void* buffer, int64_t count, ElementType type, int root) override {
     MUSTER_REQUIRE(root, <, size());
-    const int64_t call = arrive(described("broadcast", {root, count}, type),
-                                bytes_of(buffer, rank_ == root ? count : 0, type));
+    const Place call = arrive(described("broadcast", {root, count}, type),
+                              bytes_of(buffer, rank_ == root ? count : 0, type));
     rendezvous_.meet(call, rank_, [&](const std::vector<Bytes>& brought) {
       const Bytes& sent = brought[static_cast<size_t>(root)];
       std::copy(sent.begin(), sent.end(), static_cast<char*>(buffer));
@@ -179,16 +183,22 @@ class InProcessCommunicator : public Communicator {
   }
 
   void barrier() override {
-    const int64_t call = arrive("barrier", {});
+    const Place call = arrive("barrier", {});
     rendezvous_.meet(call, rank_, [](const std::vector<Bytes>&) {});
+  }
+
+  std::unique_ptr<Communicator> duplicate() override {
+    const std::string channel = channel_ + "." + std::to_string(duplicates_++);
+    return std::make_unique<InProcessCommunicator>(rendezvous_, rank_, channel);
   }
 
   [[noreturn]] void abort(int exit_code) override { throw AbortRequested(exit_code); }
 
  private:
-  int64_t arrive(const std::string& signature, Bytes bytes) {
-    rendezvous_.arrive(calls_, rank_, signature, std::move(bytes));
-    return calls_++;
+  Place arrive(const std::string& signature, Bytes bytes) {
+    const Place call(channel_, calls_++);
+    rendezvous_.arrive(call, rank_, signature, std::move(bytes));
+    return call;
   }
   int64_t own(const std::vector<int64_t>& counts) const {
     MUSTER_REQUIRE(static_cast<int>(counts.size()), ==, size());
@@ -197,7 +207,8 @@ class InProcessCommunicator : public Communicator {
 
   Rendezvous& rendezvous_;
   const int rank_;
-  int64_t calls_ = 0;
+  const std::string channel_;
+  int64_t calls_ = 0, duplicates_ = 0;
 };
 
 }  // namespace
@@ -211,7 +222,7 @@ void run_ranks(int size, const std::function<void(Communicator&)>& body) {
   std::vector<std::thread> ranks;
   for (int rank = 0; rank < size; ++rank) {
     ranks.emplace_back([&rendezvous, &body, rank] {
-      InProcessCommunicator communicator(rendezvous, rank);
+      InProcessCommunicator communicator(rendezvous, rank, "world");
       try {
         body(communicator);
       } catch (...) {

@@ -171,6 +171,7 @@ class FaultyCommunicator : public Communicator {
     world().broadcast(buffer, count, type, root);
   }
   void barrier() override { world().barrier(); }
+  std::unique_ptr<Communicator> duplicate() override { return world().duplicate(); }
   [[noreturn]] void abort(int exit_code) override {
     world().abort(exit_code);
     std::terminate();

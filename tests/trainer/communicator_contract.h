@@ -195,6 +195,26 @@ inline void check_barrier_between_calls(Communicator& communicator) {
   }
 }
 
+// Even ranks start the duplicate's operation first, odd ones the original's.
+inline void check_duplicate_is_ordered_by_itself(Communicator& communicator) {
+  const auto duplicate = communicator.duplicate();
+  EXPECT_EQ(duplicate->rank(), communicator.rank());
+  EXPECT_EQ(duplicate->size(), communicator.size());
+  const int rank = communicator.rank();
+  std::vector<double> here = contract_values<double>(rank, 700);
+  std::vector<double> there = contract_values<double>(rank + 5, 700);
+  Communicator& first = rank % 2 == 0 ? *duplicate : communicator;
+  Communicator& second = rank % 2 == 0 ? communicator : *duplicate;
+  auto pending_first =
+      first.all_reduce_sum(rank % 2 == 0 ? there.data() : here.data(), 700, ElementType::kFloat64);
+  auto pending_second =
+      second.all_reduce_sum(rank % 2 == 0 ? here.data() : there.data(), 700, ElementType::kFloat64);
+  pending_second->wait();
+  pending_first->wait();
+  EXPECT_EQ(here, sums_over_ranks<double>(communicator.size(), 700));
+  for (size_t i = 0; i < there.size(); ++i) EXPECT_EQ(there[i], here[i] + 15 * communicator.size());
+}
+
 struct CommunicatorCheck {
   std::string name;
   void (*run)(Communicator&);
@@ -220,6 +240,7 @@ inline const std::vector<CommunicatorCheck>& communicator_checks() {
       {"ReduceScatterUndoesAllGather", check_reduce_scatter_undoes_all_gather},
       {"BroadcastFromEachRoot", check_broadcast_from_each_root},
       {"BarrierBetweenCalls", check_barrier_between_calls},
+      {"DuplicateIsOrderedByItself", check_duplicate_is_ordered_by_itself},
   };
   return checks;
 }
