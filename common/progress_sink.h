@@ -22,6 +22,8 @@ struct StepReport {
   std::map<std::string, double> losses;      // its parts by name
   std::map<std::string, double> statistics;  // what mining saw: active_share, hardest distances
   double gradient_norm = 0;
+  // What was infinite or not a number, "the loss identity"; then the step changed no weight.
+  std::string not_finite;
   double learning_rate = 0;
   int64_t clips = 0, frames = 0;  // that this rank handled
   int64_t global_clips = 0;       // that all ranks handled

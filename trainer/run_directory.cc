@@ -1,16 +1,22 @@
 #include "trainer/run_directory.h"
 
+#include <fcntl.h>
 #include <google/protobuf/text_format.h>
+#include <sys/file.h>
 
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "common/atomic_file.h"
 #include "common/canonical_message.h"
 #include "common/error.h"
 #include "common/host_name.h"
+#include "common/sha256.h"
 #include "common/version.h"
-#include "models/safetensors.h"
+#include "datastore/file_lock.h"
+#include "trainer/checkpoint.h"
 
 namespace muster::trainer {
 namespace fs = std::filesystem;
@@ -19,9 +25,19 @@ using nlohmann::json;
 
 namespace {
 
-constexpr char kResultName[] = "result.json";
+constexpr char kResultName[] = "result.json", kProvenanceName[] = "provenance.json",
+               kProgressName[] = "progress.jsonl";
 
-json provenance(const TrainingFacts& facts) {
+// Of one life of a run: each time that a process takes it up is one.
+json life(const TrainingFacts& facts, int64_t step) {
+  return {{"from_step", step},
+          {"ranks", facts.ranks},
+          {"machine", common::host_name()},
+          {"version", common::version()},
+          {"commit", common::commit()}};
+}
+
+json provenance(const proto::Experiment& experiment, const TrainingFacts& facts) {
   return {{"train_store", facts.train_store},
           {"store_directory", facts.store_directory},
           {"store_manifest_sha256", facts.store_hash},
@@ -29,42 +45,58 @@ json provenance(const TrainingFacts& facts) {
           {"identities", facts.identities},
           {"ranks", facts.ranks},
           {"initial_weights_sha256", facts.initial_weights},
+          {"training_sha256", training_identity(experiment, facts)},
           {"machine", common::host_name()},
           {"version", common::version()},
-          {"commit", common::commit()}};
+          {"commit", common::commit()},
+          {"lives", json::array()}};
 }
 
-std::string checkpoint_name(int64_t step) {
-  char name[32];
-  std::snprintf(name, sizeof(name), "step-%08lld", static_cast<long long>(step));
-  return name;
+void write_json(const fs::path& path, const json& content) {
+  common::write_file_atomically(path,
+                                content.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-// What a training leaves that failed before it wrote anything.
-bool holds_only_empty_folders(const fs::path& path) {
+// What a training leaves that failed before it wrote anything: folders, and the empty file that
+// bears its lock.
+bool holds_nothing_yet(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return false;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_symlink() || !entry.is_directory()) return false;
+    const bool is_lock =
+        entry.path() == path / kProgressName && entry.is_regular_file() && entry.file_size() == 0;
+    if (entry.is_symlink() || !(entry.is_directory() || is_lock)) return false;
   }
   return true;
 }
 
-void remove_remains(const fs::path& run, int64_t steps) {
-  for (const char* name : {"spec.textproto", "provenance.json", kResultName}) {
+void remove_remains(const fs::path& run) {
+  for (const char* name : {"spec.textproto", kProvenanceName, kResultName}) {
     common::remove_stale_temporaries(run / name);
   }
-  common::remove_stale_temporaries(run / "checkpoints" / checkpoint_name(steps));
+  remove_remains_of_checkpoints(run / "checkpoints");
 }
 
 // Renames an unfinished run out of the way; nothing is deleted.
-void set_aside(const fs::path& path) {
+fs::path moved_aside(const fs::path& path) {
   for (int number = 1;; ++number) {
     const fs::path aside = path.string() + ".unfinished-" + std::to_string(number);
     if (fs::exists(aside)) continue;
     fs::rename(path, aside);
-    return;
+    return aside;
   }
+}
+
+// Bytes of the leading lines that are whole and of steps up to `step`.
+uintmax_t length_up_to(const fs::path& progress, int64_t step) {
+  std::ifstream file(progress);
+  uintmax_t length = 0;
+  for (std::string line; std::getline(file, line) && !file.eof();) {
+    const json content = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!content.is_object() || content.value("step", INT64_MAX) > step) break;
+    length += line.size() + 1;
+  }
+  return length;
 }
 
 json parse_json_file(const fs::path& path) {
@@ -76,75 +108,115 @@ json parse_json_file(const fs::path& path) {
   }
 }
 
+// The unfinished run that is there is one of this training.
+bool is_same_training(const fs::path& path, const std::string& training) {
+  try {
+    return parse_json_file(path / kProvenanceName).value("training_sha256", "") == training;
+  } catch (const common::Error&) {  // damaged, or older than identities
+    return false;
+  }
+}
+
 }  // namespace
 
+std::string training_identity(const proto::Experiment& experiment, const TrainingFacts& facts) {
+  std::string text = common::settings_of(experiment, {proto::TRAIN});
+  for (const std::string& hash : facts.initial_weights) text += "\ninitial weights " + hash;
+  return common::sha256_of(text + "\nstore " + facts.store_hash);
+}
+
 RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experiment,
-                           const TrainingFacts& facts)
+                           const TrainingFacts& facts, UnfinishedRun unfinished)
     : path_(path), facts_(facts) {
+  std::error_code ignored;
+  const bool found = fs::exists(path / "spec.textproto", ignored);
+  if (found) lock_progress();
   if (is_finished_run(path)) {
     throw InputError(path.string(), "already holds a finished run of other settings or data",
                      "choose another --run");
   }
-  remove_remains(path, experiment.training().steps());
-  std::error_code ignored;
-  if (fs::exists(path / "spec.textproto", ignored)) {
-    set_aside(path);
-  } else if (!holds_only_empty_folders(path)) {
+  const bool same = found && is_same_training(path, training_identity(experiment, facts));
+  if (unfinished == UnfinishedRun::kDemand && !same) {
+    throw InputError(path.string(), found ? "holds an unfinished run of other settings or data"
+                                          : "holds no run to resume");
+  }
+  remove_remains(path);
+  continues_ = same && unfinished != UnfinishedRun::kSetAside;
+  if (continues_) return;
+  if (found) {
+    lock_ = common::Descriptor();
+    set_aside_ = moved_aside(path);
+  } else if (!holds_nothing_yet(path)) {
     common::require_new_directory(path, "choose another --run");
   }
   common::make_directories(path / "checkpoints");
-  common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
-  common::write_file_atomically(
-      path / "provenance.json",
-      provenance(facts).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
-  progress_.open(path / "progress.jsonl");
-  if (!progress_) {
-    throw common::system_call_error((path / "progress.jsonl").string(), "create", errno);
+  lock_progress();
+  if (fs::exists(path / "spec.textproto", ignored)) {
+    throw InputError(path.string(), "another process has just begun a run in it");
   }
+  write_json(path / kProvenanceName, provenance(experiment, facts));
+  common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
+}
+
+// The lock lies on progress.jsonl, which is only ever appended to or cut off.
+void RunDirectory::lock_progress() {
+  const std::string name = (path_ / kProgressName).string();
+  lock_ = common::Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (!lock_.is_open()) throw common::system_call_error(name, "create", errno);
+  // Ranks of a job that was killed may take a moment to go.
+  for (int wait = 0; !datastore::lock_file(lock_, LOCK_EX | LOCK_NB); ++wait) {
+    if (wait == 100) {
+      throw InputError(path_.string(), "another process trains it",
+                       "wait, or choose another --run");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+void RunDirectory::begin_after(int64_t step) {
+  const fs::path progress = path_ / kProgressName;
+  std::error_code failure;
+  fs::resize_file(progress, length_up_to(progress, step), failure);
+  if (failure) throw common::system_call_error(progress.string(), "truncate", failure.value());
+  progress_.open(progress, std::ios::app);
+  if (!progress_) throw common::system_call_error(progress.string(), "open", errno);
+  json facts = parse_json_file(path_ / kProvenanceName);
+  facts["lives"].push_back(life(facts_, step));
+  facts["ranks"] = facts_.ranks;
+  write_json(path_ / kProvenanceName, facts);
 }
 
 void RunDirectory::append_progress(const common::StepReport& report,
                                    const std::string& batch_hash) {
   const common::PhaseSeconds& phase = report.phase_seconds;
-  const json line = {{"step", report.step},
-                     {"loss", report.loss},
-                     {"losses", report.losses},
-                     {"statistics", report.statistics},
-                     {"batch", batch_hash},
-                     {"learning_rate", report.learning_rate},
-                     {"gradient_norm", report.gradient_norm},
-                     {"clips_per_second", report.global_clips / report.step_seconds},
-                     {"phase_seconds",
-                      {{"data_wait", phase.data_wait},
-                       {"forward", phase.forward},
-                       {"loss", phase.loss},
-                       {"backward", phase.backward},
-                       {"communication_exposed", phase.communication_exposed},
-                       {"optimizer", phase.optimizer}}}};
+  json line = {{"step", report.step},
+               {"loss", report.loss},
+               {"losses", report.losses},
+               {"statistics", report.statistics},
+               {"batch", batch_hash},
+               {"learning_rate", report.learning_rate},
+               {"gradient_norm", report.gradient_norm},
+               {"clips_per_second", report.global_clips / report.step_seconds},
+               {"phase_seconds",
+                {{"data_wait", phase.data_wait},
+                 {"forward", phase.forward},
+                 {"loss", phase.loss},
+                 {"backward", phase.backward},
+                 {"communication_exposed", phase.communication_exposed},
+                 {"optimizer", phase.optimizer}}}};
+  if (!report.not_finite.empty()) line["not_finite"] = report.not_finite;
   progress_ << line.dump() << '\n' << std::flush;
   if (!progress_) {
-    throw common::system_call_error((path_ / "progress.jsonl").string(), "write", errno);
+    throw common::system_call_error((path_ / kProgressName).string(), "write", errno);
   }
 }
 
-void RunDirectory::write_checkpoint(int64_t step, const models::NamedTensors& parameters) {
-  const fs::path target = path_ / "checkpoints" / checkpoint_name(step);
-  common::write_aside(target, [&](const fs::path& folder) {
-    common::make_directories(folder);
-    models::write_safetensors(folder / "model.safetensors", parameters,
-                              {{"format", "pt"}, {"producer", "muster"}});
-    const json state = {{"step", step}, {"identities", facts_.identities}};
-    common::write_file_atomically(folder / "state.json", state.dump(1) + "\n");
-  });
-}
-
-void RunDirectory::write_result(const common::StepReport& last, double seconds) {
-  const json result = {{"step", last.step},
-                       {"loss", last.loss},
-                       {"losses", last.losses},
-                       {"seconds", seconds},
-                       {"checkpoint", checkpoint_name(last.step)}};
-  common::write_file_atomically(path_ / kResultName, result.dump(1) + "\n");
+void RunDirectory::write_result(const TrainingResult& result) {
+  write_json(path_ / kResultName, {{"step", result.step},
+                                   {"loss", result.loss},
+                                   {"losses", result.losses},
+                                   {"seconds", result.seconds},
+                                   {"checkpoint", checkpoint_name(result.step)}});
 }
 
 bool is_finished_run(const fs::path& path) {
@@ -159,7 +231,7 @@ FinishedRun read_finished_run(const fs::path& path) {
   }
   FinishedRun run;
   const json result = parse_json_file(path / kResultName);
-  const json facts = parse_json_file(path / "provenance.json");
+  const json facts = parse_json_file(path / kProvenanceName);
   try {
     result.at("step").get_to(run.step);
     result.at("loss").get_to(run.loss);

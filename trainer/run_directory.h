@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/file_descriptor.h"
 #include "common/progress_sink.h"
-#include "models/model.h"
 #include "proto/experiment.pb.h"
 
 namespace muster::trainer {
@@ -26,24 +26,56 @@ struct TrainingFacts {
   std::vector<std::string> initial_weights;  // SHA-256 of each file of training.initialize_from
 };
 
-// One thread of rank 0.
+// SHA-256 over what decides the weights: TRAIN settings, data, initial weights. Of the facts only
+// the hashes count.
+std::string training_identity(const proto::Experiment& experiment, const TrainingFacts& facts);
+
+// What becomes of an unfinished run.
+enum class UnfinishedRun {
+  kContinue,  // one of the same training goes on, another one is set aside
+  kDemand,    // there must be one of the same training
+  kSetAside
+};
+
+// What training gave in the end.
+struct TrainingResult {
+  int64_t step = 0;
+  double loss = 0;  // of the last step
+  std::map<std::string, double> losses;
+  double seconds = 0;  // of all lives together
+};
+
+// One thread of rank 0. While it lives no other process gets the same run.
 class RunDirectory {
  public:
-  // Creates the directory; one that holds nothing but empty folders counts as new. An unfinished
-  // run in it is renamed to NAME.unfinished-K beside it; a finished one throws InputError.
+  // Creates the directory; one that holds nothing but empty folders counts as new. What is set
+  // aside is renamed to NAME.unfinished-K beside it. Throws InputError if a finished run is there,
+  // another process is at work in it for more than ten seconds, or there is none of those that
+  // kDemand wants.
   RunDirectory(const std::filesystem::path& path, const proto::Experiment& experiment,
-               const TrainingFacts& facts);
+               const TrainingFacts& facts, UnfinishedRun unfinished = UnfinishedRun::kContinue);
+  // The training of before goes on.
+  bool continues() const { return continues_; }
+  // Where an unfinished run was set aside; empty if none was.
+  const std::filesystem::path& set_aside() const { return set_aside_; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  // Before the first step of this life: what progress.jsonl says of later steps than `step` is
+  // forgotten, since they are taken again; provenance.json tells where and with what this life
+  // began.
+  void begin_after(int64_t step);
   // One line of progress.jsonl, flushed. Throws SystemError when the disk is full.
   void append_progress(const common::StepReport& report, const std::string& batch_hash);
-  // checkpoints/step-XXXXXXXX, whole or not there.
-  void write_checkpoint(int64_t step, const models::NamedTensors& parameters);
-  // Marks the run as finished.
-  void write_result(const common::StepReport& last, double seconds);
+  // Marks the run as finished; its weights are those of the checkpoint of result.step.
+  void write_result(const TrainingResult& result);
 
  private:
-  std::filesystem::path path_;
-  std::ofstream progress_;
+  void lock_progress();
+
+  std::filesystem::path path_, set_aside_;
   TrainingFacts facts_;
+  bool continues_ = false;
+  common::Descriptor lock_;
+  std::ofstream progress_;
 };
 
 // A finished run, as extract and score read it.

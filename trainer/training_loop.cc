@@ -1,243 +1,132 @@
 #include "trainer/training_loop.h"
 
-#include <ATen/ATen.h>
-
 #include <chrono>
-#include <cmath>
 #include <optional>
 
 #include "common/canonical_message.h"
 #include "common/error.h"
 #include "datastore/clip_loader.h"
-#include "datastore/protocol.h"
-#include "models/initialisation.h"
-#include "models/model_catalog.h"
-#include "trainer/batch_settings.h"
-#include "trainer/clip_tensors.h"
-#include "trainer/empty_output.h"
 #include "trainer/initial_weights.h"
-#include "trainer/input_recipe.h"
-#include "trainer/loss_settings.h"
-#include "trainer/loss_terms.h"
-#include "trainer/optimizer_setup.h"
-#include "trainer/rank_tensors.h"
+#include "trainer/run_keeper.h"
+#include "trainer/step_agreement.h"
+#include "trainer/training_setup.h"
+#include "trainer/training_step.h"
 
 namespace muster::trainer {
 namespace {
 
-constexpr int64_t kBucketBytes = int64_t{4} << 20;
+constexpr int kSkipsInARow = 10, kRollBacks = 5;
 
-class Stopwatch {
+class TrainingLoop {
  public:
-  // Seconds since the last lap.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-datastore::ProtocolOptions protocol_options(const proto::Experiment& experiment) {
-  datastore::ProtocolOptions options;
-  options.name = experiment.data().protocol();
-  options.split = experiment.data().split();
-  options.split_seed = experiment.data().split_seed();
-  return options;
-}
-
-// A model without classes tells the input format that store and planner need.
-datastore::ClipFormat format_of(const proto::Model& options) {
-  const models::WithoutInitialValues only_looked_at;
-  return clip_format(models::model_entry(options).create(options, 0, 0)->input_format(),
-                     options.input());
-}
-
-class Trainer {
- public:
-  Trainer(const TrainingRequest& request, Communicator& communicator,
-          common::ProgressSink& progress)
-      : experiment_(request.experiment),
-        communicator_(communicator),
+  TrainingLoop(const TrainingRequest& request, TrainingSetup& setup, RunKeeper& keeper,
+               Communicator& communicator, common::ProgressSink& progress)
+      : stop_wanted_(request.stop_wanted),
+        setup_(setup),
+        keeper_(keeper),
         progress_(progress),
-        statistics_(communicator),
-        format_(format_of(experiment_.model())),
-        store_(request.store_directory, joint_source(experiment_.data(), format_)),
-        loader_options_(
-            loader_options(experiment_.training(), communicator.rank(), communicator.size())),
-        planner_(datastore::create_batch_planner(
-            store_, datastore::assign_roles(store_, protocol_options(experiment_)), format_,
-            batch_options(experiment_))),
-        model_(models::model_entry(experiment_.model())
-                   .create(experiment_.model(), planner_->identity_count(),
-                           experiment_.training().seed())),
-        type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
-    datastore::require_readable(store_, format_);
-    model_->to(type_);
-    require_losses();
-    load_initial_weights(experiment_.training(), models::weights_of(*model_), progress);
-    parameters_ = model_->parameters();
-    update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
-    facts_.train_store = request.train_store;
-    facts_.store_directory = request.store_directory.string();
-    facts_.store_hash = datastore::manifest_hash(request.store_directory);
-    facts_.synthetic = store_.manifest().facts.synthetic;
-    facts_.identities = planner_->identity_count();
-    facts_.ranks = communicator.size();
-    facts_.initial_weights = hashes_of_initial_weights(experiment_.training());
-  }
+        agreement_(communicator),
+        step_({setup.experiment.training(), setup.format, setup.type, *setup.model, *setup.update,
+               setup.statistics, communicator}) {}
 
-  void run(const std::filesystem::path& directory) {
-    if (communicator_.rank() == 0) record_.emplace(directory, experiment_, facts_);
-    const int64_t steps = experiment_.training().steps();
-    common::StepReport last;
-    Stopwatch whole;
-    if (steps > 0) {
-      note_repacked_shards();
-      datastore::ClipLoader loader(store_, *planner_, format_, loader_options_);
-      progress_.begin("training on " + facts_.train_store, "steps", steps);
-      for (int64_t step = 1; step <= steps; ++step) last = train_step(loader, step);
-      progress_.end();
-    }
-    if (record_) {
-      record_->write_checkpoint(steps, models::weights_of(*model_));
-      record_->write_result(last, whole.lap());
-    }
-    communicator_.barrier();
+  // Whether all steps were taken.
+  bool run() {
+    note_repacked_shards();
+    progress_.begin("training on " + setup_.facts.train_store, "steps", steps());
+    while (!stopped_ && keeper_.state().step < steps()) take_steps();
+    progress_.end();
+    return keeper_.state().step == steps();
   }
 
  private:
+  int64_t steps() const { return setup_.experiment.training().steps(); }
+
+  // Until the last step, a stop or a roll back, after which the loader begins anew.
+  void take_steps() {
+    datastore::LoaderOptions options = setup_.loader_options;
+    options.first_step = keeper_.state().step + 1;
+    datastore::ClipLoader loader(setup_.store, *setup_.planner, setup_.format, options);
+    bool goes_on = true;
+    while (goes_on && !stopped_ && keeper_.state().step < steps()) {
+      agreement_.ask({stop_wanted_ && stop_wanted_(), keeper_.checkpoint_is_due()});
+      goes_on = take_step(loader);
+      const StepWishes agreed = agreement_.answer();
+      stopped_ = agreed.stop;
+      const bool more = keeper_.state().step < steps();  // the last checkpoint is finish()'s
+      if (goes_on && more && (agreed.checkpoint || keeper_.checkpoint_is_listed())) {
+        keeper_.write_checkpoint();
+      }
+    }
+  }
+
+  // False if it led back to a checkpoint.
+  bool take_step(datastore::ClipLoader& loader) {
+    const auto begin = std::chrono::steady_clock::now();
+    datastore::LoadedBatch batch = loader.next();
+    const std::chrono::duration<double> data_wait = std::chrono::steady_clock::now() - begin;
+    bool goes_on = true;
+    if (keeper_.is_rejected(batch.step)) {
+      keeper_.pass_over(batch.step);
+    } else {
+      const common::StepReport report = step_.run(batch, data_wait.count());
+      progress_.step(report);
+      keeper_.record(report, datastore::batch_hash(batch.global));
+      if (report.not_finite.empty()) {
+        skipped_in_a_row_ = 0;
+      } else {
+        goes_on = survive(report);
+      }
+    }
+    loader.recycle(std::move(batch));
+    return goes_on;
+  }
+
+  // What the settings say of a step that was not finite; false if it led back.
+  bool survive(const common::StepReport& report) {
+    const std::string step = "step " + std::to_string(report.step);
+    const std::string what = report.not_finite + " is not finite";
+    switch (setup_.experiment.training().non_finite()) {
+      case proto::SKIP:
+        if (++skipped_in_a_row_ > kSkipsInARow) break;
+        progress_.note(step + ": " + what + "; the step changes nothing");
+        keeper_.pass_over(report.step);
+        return true;
+      case proto::ROLL_BACK:
+        if (++roll_backs_ > kRollBacks || !keeper_.roll_back(report.step)) break;
+        progress_.note(step + ": " + what + "; back to step " +
+                       std::to_string(keeper_.state().step) + ", on without the steps between");
+        return false;
+      case proto::STOP:
+        break;
+    }
+    throw common::SystemError(step, what, "lower training.optimizer.learning_rate");
+  }
+
   void note_repacked_shards() {
-    const int repacked = store_.repacked_shards();
+    const int repacked = setup_.store.repacked_shards();
     if (repacked == 0) return;
     progress_.note(
-        store_.directory().string() + ": " + std::to_string(repacked) +
+        setup_.store.directory().string() + ": " + std::to_string(repacked) +
         " shards were repacked with chunks or filters and are read through HDF5, slower");
   }
 
-  // What sampler and network cannot serve, before anything is written: the output for no clips
-  // tells what the network gives.
-  void require_losses() {
-    const proto::Loss& loss = experiment_.training().loss();
-    require_loss(loss);
-    require_sampler(loss, experiment_.training().batch());
-    require_network(loss, output_for_no_clips(*model_, experiment_, format_, type_, statistics_),
-                    pair_model() != nullptr);
-  }
-
-  // Null where the network does not judge pairs.
-  models::PairModel* pair_model() const {
-    auto* model = dynamic_cast<models::PairModel*>(model_.get());
-    return model != nullptr && model->judges_pairs() ? model : nullptr;
-  }
-
-  std::vector<int64_t> clips_per_rank(int64_t clips) const {
-    std::vector<int64_t> counts;
-    for (int rank = 0; rank < communicator_.size(); ++rank) {
-      const datastore::ClipRange share =
-          datastore::share_of_rank(clips, rank, communicator_.size());
-      counts.push_back(share.end - share.begin);
-    }
-    return counts;
-  }
-
-  models::ForwardContext forward_context(const datastore::LoadedBatch& batch) {
-    models::ForwardContext context;
-    context.training = true;
-    context.statistics = &statistics_;
-    for (int64_t clip = batch.share.begin; clip < batch.share.end; ++clip) {
-      context.clip_keys.push_back(batch.global[static_cast<size_t>(clip)].key);
-    }
-    return context;
-  }
-
-  common::StepReport train_step(datastore::ClipLoader& loader, int64_t step) {
-    Stopwatch whole, phase;
-    common::StepReport report;
-    report.step = step;
-    report.total_steps = experiment_.training().steps();
-
-    // 1. Take this rank's share of the global batch.
-    datastore::LoadedBatch batch = loader.next();
-    const int64_t clips = batch.share.end - batch.share.begin;
-    models::ModelInput input = model_input(batch.values, clips, batch.frames, format_, type_);
-    if (format_.joints) {
-      input.joints = joint_tensor(batch.joints_in_window, clips, batch.frames, type_);
-    }
-    const at::Tensor labels = label_tensor(batch);
-    report.phase_seconds.data_wait = phase.lap();
-
-    // 2. Forward.
-    const models::ForwardContext context = forward_context(batch);
-    const models::ModelOutput output = model_->forward(input, context);
-    report.phase_seconds.forward = phase.lap();
-
-    // 3. Loss over the global batch.
-    const StepLosses losses = step_losses(experiment_.training().loss(), output, labels,
-                                          clips_per_rank(static_cast<int64_t>(batch.global.size())),
-                                          communicator_, {pair_model(), &context});
-    report.phase_seconds.loss = phase.lap();
-    if (!std::isfinite(losses.total)) {
-      throw common::SystemError("step " + std::to_string(step), "the loss is not finite",
-                                "lower training.optimizer.learning_rate");
-    }
-
-    // 4. Backward.
-    losses.local_total.backward();
-    report.phase_seconds.backward = phase.lap();
-
-    // 5. Sum gradients over ranks.
-    reduce_gradients(parameters_, kBucketBytes, communicator_);
-    report.phase_seconds.communication_exposed = phase.lap();
-
-    // 6. Step.
-    report.gradient_norm = update_->apply(step);
-    report.phase_seconds.optimizer = phase.lap();
-
-    // 7. Report.
-    report.loss = losses.total;
-    report.losses = losses.losses;
-    report.statistics = losses.statistics;
-    report.learning_rate = update_->learning_rate(step);
-    report.clips = clips;
-    report.frames = clips * batch.frames;
-    report.global_clips = static_cast<int64_t>(batch.global.size());
-    report.step_seconds = whole.lap();
-    progress_.step(report);
-    if (record_) record_->append_progress(report, datastore::batch_hash(batch.global));
-    loader.recycle(std::move(batch));
-    return report;
-  }
-
-  const proto::Experiment experiment_;
-  Communicator& communicator_;
+  const std::function<bool()>& stop_wanted_;
+  TrainingSetup& setup_;
+  RunKeeper& keeper_;
   common::ProgressSink& progress_;
-  CommunicatorStatisticsExchange statistics_;
-  const datastore::ClipFormat format_;
-  const datastore::TrackletStore store_;
-  const datastore::LoaderOptions loader_options_;
-  const std::unique_ptr<datastore::BatchPlanner> planner_;
-  const std::unique_ptr<models::Model> model_;
-  const at::ScalarType type_;
-  models::NamedTensors parameters_;
-  std::unique_ptr<ParameterUpdate> update_;
-  TrainingFacts facts_;
-  std::optional<RunDirectory> record_;  // on rank 0
+  StepAgreement agreement_;
+  TrainingStep step_;
+  bool stopped_ = false;
+  int skipped_in_a_row_ = 0, roll_backs_ = 0;
 };
-
-// What decides the weights.
-std::string training_settings(const proto::Experiment& experiment) {
-  return common::settings_of(experiment, {proto::TRAIN});
-}
 
 // Asking twice does nothing: a finished run of the same settings on the same data is left alone.
 bool already_trained(const TrainingRequest& request, const FinishedRun& run) {
-  return training_settings(run.experiment) == training_settings(request.experiment) &&
-         run.facts.store_hash == datastore::manifest_hash(request.store_directory) &&
-         run.facts.initial_weights == hashes_of_initial_weights(request.experiment.training());
+  TrainingFacts asked;
+  asked.store_hash = datastore::manifest_hash(request.store_directory);
+  asked.initial_weights = hashes_of_initial_weights(request.experiment.training());
+  return training_identity(run.experiment, run.facts) ==
+         training_identity(request.experiment, asked);
 }
 
 // The run keeps the settings that it was made with.
@@ -253,8 +142,8 @@ std::string hint_of_later_settings(const proto::Experiment& kept, const proto::E
 
 }  // namespace
 
-void train(const TrainingRequest& request, Communicator& communicator,
-           common::ProgressSink& progress) {
+TrainingEnd train(const TrainingRequest& request, Communicator& communicator,
+                  common::ProgressSink& progress) {
   std::optional<FinishedRun> finished;
   if (is_finished_run(request.run_directory)) finished = read_finished_run(request.run_directory);
   const bool done = finished && already_trained(request, *finished);
@@ -263,9 +152,15 @@ void train(const TrainingRequest& request, Communicator& communicator,
     progress.note(request.run_directory.string() +
                   ": already trained with these settings and data" +
                   hint_of_later_settings(finished->experiment, request.experiment));
-    return;
+    return TrainingEnd::kFoundFinished;
   }
-  Trainer(request, communicator, progress).run(request.run_directory);
+  TrainingSetup setup(request.experiment, request.train_store, request.store_directory,
+                      communicator, progress);
+  RunKeeper keeper(request.run_directory, request.unfinished, setup, communicator, progress);
+  bool complete = keeper.state().step >= request.experiment.training().steps();
+  if (!complete) complete = TrainingLoop(request, setup, keeper, communicator, progress).run();
+  keeper.finish(complete);
+  return complete ? TrainingEnd::kFinished : TrainingEnd::kStopped;
 }
 
 }  // namespace muster::trainer

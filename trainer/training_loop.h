@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "common/progress_sink.h"
@@ -17,14 +18,25 @@ struct TrainingRequest {
   std::string train_store;  // its name
   std::filesystem::path store_directory;
   std::filesystem::path run_directory;
+  UnfinishedRun unfinished = UnfinishedRun::kContinue;
+  // Asked once a step, on every rank; empty: never. One rank's wish stops all.
+  std::function<bool()> stop_wanted;
+};
+
+enum class TrainingEnd {
+  kFinished,
+  kFoundFinished,  // by an earlier process
+  kStopped         // on request, with a checkpoint from which the same request goes on
 };
 
 // Collective. The sequence of global batches, the first weights and all chance are functions of the
-// settings alone, so any number of ranks trains the same network up to rounding. A finished run of
-// the same TRAIN settings and data in run_directory is left as it is, whatever its other settings.
-// Throws InputError for settings and data that do not fit (the same on every rank), SystemError for
-// faults of disk or peers.
-void train(const TrainingRequest& request, Communicator& communicator,
-           common::ProgressSink& progress);
+// settings alone, so any number of ranks trains the same network up to rounding, and a training
+// that goes on from a checkpoint with as many ranks and threads gives the same bits on a CPU. A
+// finished run of the same TRAIN settings and data in run_directory is left as it is, whatever its
+// other settings; an unfinished one goes on from its newest whole checkpoint. All ranks see the
+// directory. Throws InputError for settings and data that do not fit (the same on every rank),
+// SystemError for faults of disk or peers.
+TrainingEnd train(const TrainingRequest& request, Communicator& communicator,
+                  common::ProgressSink& progress);
 
 }  // namespace muster::trainer

@@ -16,9 +16,11 @@
 #include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
 #include "launcher/protocol_option.h"
+#include "launcher/stop_request.h"
 #include "launcher/terminal.h"
 #include "models/model_catalog.h"
 #include "monitoring/fan_out_progress.h"
+#include "monitoring/log_file_sink.h"
 #include "monitoring/prometheus_sink.h"
 #include "monitoring/target_file.h"
 #include "trainer/training_loop.h"
@@ -27,6 +29,25 @@ namespace muster::launcher {
 namespace {
 
 using common::InputError;
+
+std::chrono::seconds stop_margin(const CommandLine& line) {
+  return parsed_duration(line.text("stop-before"), "stop-before");
+}
+
+// Of --time-limit, or of Slurm's where --stop-before says that it counts.
+std::optional<std::chrono::system_clock::time_point> end_of_time(const CommandLine& line) {
+  if (line.has("time-limit")) {
+    return std::chrono::system_clock::now() +
+           parsed_duration(line.text("time-limit"), "time-limit");
+  }
+  if (stop_margin(line).count() == 0) return std::nullopt;
+  const auto end = end_of_slurm_job();
+  if (!end) {
+    throw InputError("--stop-before", "there is no Slurm job with a time limit",
+                     "say how long this may take: --time-limit 2h");
+  }
+  return end;
+}
 
 // The one training that the settings and stores describe.
 trainer::TrainingRequest training_request(const CommandLine& line) {
@@ -50,6 +71,12 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
   request.store_directory = found->second;
   request.run_directory = line.path("run");
   if (!data.protocol().empty()) require_known_protocol("data.protocol", data.protocol());
+  if (line.has("resume") && line.has("start-over")) {
+    throw InputError("--resume", "contradicts --start-over");
+  }
+  if (line.has("resume")) request.unfinished = trainer::UnfinishedRun::kDemand;
+  if (line.has("start-over")) request.unfinished = trainer::UnfinishedRun::kSetAside;
+  request.stop_wanted = stop_wanted(end_of_time(line), stop_margin(line));
   return request;
 }
 
@@ -79,9 +106,16 @@ struct Metrics {
   }
 };
 
-void train_on_this_rank(const trainer::TrainingRequest& request, const CommandLine& line,
-                        trainer::Communicator& communicator) {
-  std::vector<common::ProgressSink*> sinks;
+std::string log_name(int rank) { return "rank-" + std::to_string(rank) + ".log"; }
+
+trainer::TrainingEnd train_on_this_rank(const trainer::TrainingRequest& request,
+                                        const CommandLine& line,
+                                        trainer::Communicator& communicator) {
+  monitoring::LogFileSink log(request.run_directory / "logs" / log_name(communicator.rank()));
+  log.note("rank " + std::to_string(communicator.rank()) + " of " +
+           std::to_string(communicator.size()) + " on " + common::host_name() + ", process " +
+           std::to_string(::getpid()) + ", muster " + common::version() + " " + common::commit());
+  std::vector<common::ProgressSink*> sinks = {&log};
   std::unique_ptr<common::ProgressSink> terminal;
   if (communicator.rank() == 0) {
     terminal = terminal_progress();
@@ -94,8 +128,23 @@ void train_on_this_rank(const trainer::TrainingRequest& request, const CommandLi
     sinks.push_back(&metrics->sink);
   }
   monitoring::FanOutProgress progress(sinks);
-  trainer::train(request, communicator, progress);
-  if (metrics) metrics->sink.enter(monitoring::RunState::kDone);
+  const trainer::TrainingEnd end = trainer::train(request, communicator, progress);
+  const bool stopped = end == trainer::TrainingEnd::kStopped;
+  if (stopped) log.note("stopped on request");
+  if (metrics) {
+    metrics->sink.enter(stopped ? monitoring::RunState::kStopping : monitoring::RunState::kDone);
+  }
+  return end;
+}
+
+void tell_stop(const trainer::TrainingRequest& request, bool as_json) {
+  const std::string signal = asking_signal();
+  std::cerr << "muster: " << request.run_directory.string() << ": stopped on request"
+            << (signal.empty() ? "" : " (" + signal + ")")
+            << " with a checkpoint; the same command goes on" << std::endl;
+  if (!as_json) return;
+  std::cout << json_line(
+      nlohmann::json{{"run", request.run_directory.string()}, {"stopped", true}});
 }
 
 void print_as_json(const std::string& directory) {
@@ -114,7 +163,10 @@ int train_together(const trainer::TrainingRequest& request, const CommandLine& l
                                 ? trainer::create_mpi_communicator()
                                 : trainer::create_single_communicator();
   try {
-    train_on_this_rank(request, line, *communicator);
+    if (train_on_this_rank(request, line, *communicator) == trainer::TrainingEnd::kStopped) {
+      if (communicator->rank() == 0) tell_stop(request, line.has("json"));
+      return kExitStoppedOnRequest;
+    }
     if (line.has("json") && communicator->rank() == 0) print_as_json(request.run_directory);
     return kExitDone;
   } catch (const std::exception& failure) {
@@ -139,11 +191,18 @@ int run_train(const std::vector<std::string>& arguments) {
   line.option("spec", "FILE", "the experiment, protobuf text format")
       .repeated("set", "PATH=VALUE", "change one setting, e.g. training.steps=100")
       .repeated("store", "NAME=DIR", "where a store of the experiment is")
-      .option("run", "DIR", "where the run goes; a finished one of these settings is left alone")
+      .option("run", "DIR", "where the run goes; a finished one of these settings is left alone, an "
+                            "unfinished one goes on")
+      .flag("resume", "there must be a run to go on with")
+      .flag("start-over", "set an unfinished run aside and begin anew")
+      .option("time-limit", "DURATION", "stop with a checkpoint after this long, e.g. 1h30m")
+      .option("stop-before", "DURATION",
+              "stop with a checkpoint this long before the limit, --time-limit's or Slurm's", "0s")
       .option("workspace", "DIR", "serve metrics, found through DIR/monitoring/targets")
       .option("threads", "N", "of this rank's computation", "1")
       .flag("json", "print the finished run's facts as JSON");
   if (!line.parse(arguments)) return 0;
+  let_signals_ask();
   at::set_num_threads(static_cast<int>(line.integer("threads", 1, 1024)));
   trainer::TrainingRequest request;
   try {

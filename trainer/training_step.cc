@@ -1,0 +1,159 @@
+#include "trainer/training_step.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "common/error.h"
+#include "trainer/clip_tensors.h"
+#include "trainer/loss_terms.h"
+#include "trainer/rank_tensors.h"
+
+namespace muster::trainer {
+namespace {
+
+constexpr int64_t kBucketBytes = int64_t{4} << 20;
+
+class Stopwatch {
+ public:
+  // Seconds since the last lap.
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// "" if the total is finite, else the terms that are not.
+std::string infinite_losses(const StepLosses& losses) {
+  if (std::isfinite(losses.total)) return "";
+  std::string names;
+  for (const auto& [name, value] : losses.losses) {
+    if (!std::isfinite(value)) names += (names.empty() ? "" : ", ") + name;
+  }
+  return "the loss " + (names.empty() ? "total" : names);
+}
+
+}  // namespace
+
+models::PairModel* pair_judge(models::Model& model) {
+  auto* judge = dynamic_cast<models::PairModel*>(&model);
+  return judge != nullptr && judge->judges_pairs() ? judge : nullptr;
+}
+
+TrainingStep::TrainingStep(const StepParts& parts)
+    : parts_(parts), parameters_(parts.model.parameters()) {}
+
+std::vector<int64_t> TrainingStep::clips_per_rank(int64_t clips) const {
+  std::vector<int64_t> counts;
+  for (int rank = 0; rank < parts_.communicator.size(); ++rank) {
+    const datastore::ClipRange share =
+        datastore::share_of_rank(clips, rank, parts_.communicator.size());
+    counts.push_back(share.end - share.begin);
+  }
+  return counts;
+}
+
+models::ForwardContext TrainingStep::forward_context(const datastore::LoadedBatch& batch) const {
+  models::ForwardContext context;
+  context.training = true;
+  context.statistics = &parts_.statistics;
+  for (int64_t clip = batch.share.begin; clip < batch.share.end; ++clip) {
+    context.clip_keys.push_back(batch.global[static_cast<size_t>(clip)].key);
+  }
+  return context;
+}
+
+// A forward pass changes running statistics before anybody knows that the loss is not finite.
+models::NamedTensors TrainingStep::kept_buffers() const {
+  models::NamedTensors kept;
+  if (parts_.settings.non_finite() == proto::STOP) return kept;
+  for (const auto& [name, value] : parts_.model.buffers()) kept.emplace_back(name, value.clone());
+  return kept;
+}
+
+void TrainingStep::restore(const models::NamedTensors& kept) const {
+  const at::NoGradGuard no_gradients;
+  models::NamedTensors buffers = parts_.model.buffers();
+  for (size_t i = 0; i < kept.size(); ++i) buffers[i].second.copy_(kept[i].second);
+}
+
+std::string TrainingStep::first_infinite_gradient() const {
+  for (const auto& [name, value] : parameters_) {
+    const at::Tensor& gradient = value.grad();
+    if (gradient.defined() && !at::isfinite(gradient).all().item<bool>()) {
+      return "the gradient of " + name;
+    }
+  }
+  return "the norm of the gradient";
+}
+
+common::StepReport TrainingStep::run(const datastore::LoadedBatch& batch,
+                                     double data_wait_seconds) {
+  Stopwatch whole, phase;
+  common::StepReport report;
+  report.step = batch.step;
+  report.total_steps = parts_.settings.steps();
+
+  // 1. Take this rank's share of the global batch.
+  const int64_t clips = batch.share.end - batch.share.begin;
+  models::ModelInput input =
+      model_input(batch.values, clips, batch.frames, parts_.format, parts_.type);
+  if (parts_.format.joints) {
+    input.joints = joint_tensor(batch.joints_in_window, clips, batch.frames, parts_.type);
+  }
+  const at::Tensor labels = label_tensor(batch);
+  const models::NamedTensors buffers = kept_buffers();
+  report.phase_seconds.data_wait = data_wait_seconds + phase.lap();
+
+  // 2. Forward.
+  const models::ForwardContext context = forward_context(batch);
+  const models::ModelOutput output = parts_.model.forward(input, context);
+  report.phase_seconds.forward = phase.lap();
+
+  // 3. Loss over the global batch.
+  const StepLosses losses = step_losses(parts_.settings.loss(), output, labels,
+                                        clips_per_rank(static_cast<int64_t>(batch.global.size())),
+                                        parts_.communicator, {pair_judge(parts_.model), &context});
+  report.phase_seconds.loss = phase.lap();
+  report.not_finite = infinite_losses(losses);
+
+  if (report.not_finite.empty()) {
+    // 4. Backward.
+    losses.local_total.backward();
+    report.phase_seconds.backward = phase.lap();
+
+    // 5. Sum gradients over ranks.
+    reduce_gradients(parameters_, kBucketBytes, parts_.communicator);
+    report.phase_seconds.communication_exposed = phase.lap();
+
+    // 6. Step.
+    report.gradient_norm = parts_.update.gradient_norm();
+    if (std::isfinite(report.gradient_norm)) {
+      parts_.update.apply(batch.step);
+    } else {
+      report.not_finite = first_infinite_gradient();
+      parts_.update.forget_gradients();
+    }
+    report.phase_seconds.optimizer = phase.lap();
+  }
+  if (!report.not_finite.empty()) restore(buffers);
+
+  // 7. Report.
+  report.loss = losses.total;
+  report.losses = losses.losses;
+  report.statistics = losses.statistics;
+  report.learning_rate = parts_.update.learning_rate(batch.step);
+  report.clips = clips;
+  report.frames = clips * batch.frames;
+  report.global_clips = static_cast<int64_t>(batch.global.size());
+  report.step_seconds = data_wait_seconds + whole.lap();
+  return report;
+}
+
+}  // namespace muster::trainer

@@ -1,0 +1,52 @@
+// One step of training, in phases: take this rank's share, forward, loss over the global batch,
+// backward, sum gradients over ranks, step, report.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "common/progress_sink.h"
+#include "datastore/clip_loader.h"
+#include "models/model.h"
+#include "proto/experiment.pb.h"
+#include "trainer/communicator.h"
+#include "trainer/optimizer_setup.h"
+
+namespace muster::trainer {
+
+// What a step works on; nothing is owned.
+struct StepParts {
+  const proto::Training& settings;
+  const datastore::ClipFormat& format;
+  at::ScalarType type;  // of weights and input
+  models::Model& model;
+  ParameterUpdate& update;
+  models::StatisticsExchange& statistics;
+  Communicator& communicator;
+};
+
+// Null where the network does not judge pairs.
+models::PairModel* pair_judge(models::Model& model);
+
+// One thread per rank.
+class TrainingStep {
+ public:
+  explicit TrainingStep(const StepParts& parts);
+  // Collective. `batch` is the loader's next one, and `data_wait_seconds` what getting it took. A
+  // loss or gradient that is not finite changes neither weights nor running statistics:
+  // report.not_finite names it, equal on all ranks.
+  common::StepReport run(const datastore::LoadedBatch& batch, double data_wait_seconds);
+
+ private:
+  models::ForwardContext forward_context(const datastore::LoadedBatch& batch) const;
+  std::vector<int64_t> clips_per_rank(int64_t clips) const;
+  models::NamedTensors kept_buffers() const;
+  void restore(const models::NamedTensors& kept) const;
+  std::string first_infinite_gradient() const;
+
+  const StepParts parts_;
+  models::NamedTensors parameters_;
+};
+
+}  // namespace muster::trainer
