@@ -19,7 +19,7 @@
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
 #include "trainer/loss_terms.h"
-#include "trainer/optimizer_setup.h"
+#include "trainer/parameter_update.h"
 #include "trainer/rank_tensors.h"
 
 namespace muster::trainer {
@@ -195,6 +195,13 @@ class Trainer {
 
     // 6. Step.
     report.gradient_norm = update_->apply(step);
+    if (!std::isfinite(report.gradient_norm)) {
+      const std::vector<std::string> names = names_of_bad_gradients(parameters_);
+      throw common::SystemError(
+          "step " + std::to_string(step),
+          "the gradient" + (names.empty() ? "" : " of " + names[0]) + " is not finite",
+          "lower training.optimizer.learning_rate");
+    }
     report.phase_seconds.optimizer = phase.lap();
 
     // 7. Report.
