@@ -1,8 +1,8 @@
 #include "launcher/chosen_network.h"
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "launcher/experiment_file.h"
-#include "launcher/nearest_name.h"
 
 namespace muster::launcher {
 
@@ -24,7 +24,7 @@ ChosenNetwork choose_network(const std::string& name, const std::vector<std::str
     return chosen;
   }
   if (chosen.model == nullptr) {
-    throw InputError("network '" + name + "'", "is not known", name_hint(name, known));
+    throw InputError("network '" + name + "'", "is not known", common::name_hint(name, known));
   }
   proto::Experiment experiment;
   proto::Model* options = experiment.mutable_model();

@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "common/error.h"
-#include "launcher/nearest_name.h"
+#include "common/nearest_name.h"
 #include "launcher/terminal.h"
 
 namespace muster::launcher {
@@ -75,7 +75,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
               s.values);
   } catch (const po::unknown_option& failure) {
     throw InputError("option " + failure.get_option_name(), "is not known",
-                     name_hint(failure.get_option_name(), s.names));
+                     common::name_hint(failure.get_option_name(), s.names));
   } catch (const po::too_many_positional_options_error&) {
     throw InputError("arguments", "there are more than this command takes", "usage: " + s.usage);
   } catch (const po::error& failure) {

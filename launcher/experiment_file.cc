@@ -9,8 +9,8 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "launcher/message_at.h"
-#include "launcher/nearest_name.h"
 #include "proto/stage.pb.h"
 
 namespace muster::launcher {
@@ -56,7 +56,7 @@ std::string enum_complaint(const std::string& value, const google::protobuf::Enu
   for (size_t i = 0; i < names.size(); ++i) text += (i > 0 ? ", " : "") + names[i];
   std::transform(upper.begin(), upper.end(), upper.begin(),
                  [](unsigned char letter) { return std::toupper(letter); });
-  const std::string nearest = nearest_name(upper, names);
+  const std::string nearest = common::nearest_name(upper, names);
   return text + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
 }
 
@@ -82,7 +82,7 @@ class Complaints : public google::protobuf::io::ErrorCollector {
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(parts[0]);
     add(line, column,
         "unknown field '" + parts[1] + "'; " +
-            (type != nullptr ? name_hint(parts[1], field_names(*type)) : ""));
+            (type != nullptr ? common::name_hint(parts[1], field_names(*type)) : ""));
   }
   const std::vector<std::string>& lines() const { return lines_; }
 
@@ -152,7 +152,7 @@ void set_field(Message& message, const FieldDescriptor& field, const std::string
       reflection.MutableMessage(&message, &field);
     } else {
       throw InputError("--set " + path, "is a group of settings: '" + value + "' is not on or off",
-                       name_hint("", field_names(*field.message_type())));
+                       common::name_hint("", field_names(*field.message_type())));
     }
     return;
   }
@@ -198,7 +198,7 @@ std::vector<const FieldDescriptor*> fields_of_path(const Descriptor& root,
     const FieldDescriptor* field = type->FindFieldByName(name);
     if (field == nullptr) {
       throw InputError("--set " + path, "unknown field '" + name + "'",
-                       name_hint(name, field_names(*type)));
+                       common::name_hint(name, field_names(*type)));
     }
     fields.push_back(field);
     type = field->is_repeated() ? nullptr : field->message_type();

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "datastore/protocol.h"
-#include "launcher/nearest_name.h"
 
 namespace muster::launcher {
 
@@ -15,7 +15,7 @@ inline void require_known_protocol(const std::string& option, const std::string&
     if (protocol.name == name) return;
   }
   throw common::InputError(option + " '" + name + "'", "is not known",
-                           name_hint(name, datastore::protocol_names()));
+                           common::name_hint(name, datastore::protocol_names()));
 }
 
 // All names in one line, for --help.

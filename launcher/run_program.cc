@@ -7,10 +7,10 @@
 #include <new>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "common/version.h"
 #include "launcher/command.h"
 #include "launcher/exit_codes.h"
-#include "launcher/nearest_name.h"
 
 namespace muster::launcher {
 namespace {
@@ -42,7 +42,7 @@ int run_command(const std::string& program, const std::vector<Command>& commands
     names.push_back(command.name);
   }
   throw common::InputError("command '" + arguments[0] + "'", "is not known",
-                           name_hint(arguments[0], names));
+                           common::name_hint(arguments[0], names));
 }
 
 // What a library threw, in one line.

@@ -1,8 +1,8 @@
 #include "launcher/scoring_settings.h"
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "launcher/experiment_file.h"
-#include "launcher/nearest_name.h"
 #include "trainer/metric_training.h"
 #include "trainer/scoring.h"
 
@@ -43,7 +43,7 @@ proto::Metric metric_named(const std::string& name, const std::string& source) {
     if (trainer::metric_name(metric) == name) return metric;
     known.push_back(trainer::metric_name(metric));
   }
-  throw InputError(source, "metric '" + name + "' is not known", name_hint(name, known));
+  throw InputError(source, "metric '" + name + "' is not known", common::name_hint(name, known));
 }
 
 proto::Experiment scored_experiment(proto::Experiment experiment,

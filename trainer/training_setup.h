@@ -12,7 +12,7 @@
 #include "models/model.h"
 #include "proto/experiment.pb.h"
 #include "trainer/communicator.h"
-#include "trainer/optimizer_setup.h"
+#include "trainer/parameter_update.h"
 #include "trainer/rank_tensors.h"
 #include "trainer/run_directory.h"
 

@@ -39,6 +39,11 @@ std::string infinite_losses(const StepLosses& losses) {
   return "the loss " + (names.empty() ? "total" : names);
 }
 
+std::string bad_gradient(const models::NamedTensors& parameters) {
+  const std::vector<std::string> names = names_of_bad_gradients(parameters);
+  return names.empty() ? "the norm of the gradient" : "the gradient of " + names[0];
+}
+
 }  // namespace
 
 models::PairModel* pair_judge(models::Model& model) {
@@ -83,16 +88,6 @@ void TrainingStep::restore(const models::NamedTensors& kept) const {
   for (size_t i = 0; i < kept.size(); ++i) buffers[i].second.copy_(kept[i].second);
 }
 
-std::string TrainingStep::first_infinite_gradient() const {
-  for (const auto& [name, value] : parameters_) {
-    const at::Tensor& gradient = value.grad();
-    if (gradient.defined() && !at::isfinite(gradient).all().item<bool>()) {
-      return "the gradient of " + name;
-    }
-  }
-  return "the norm of the gradient";
-}
-
 common::StepReport TrainingStep::run(const datastore::LoadedBatch& batch,
                                      double data_wait_seconds) {
   Stopwatch whole, phase;
@@ -133,13 +128,8 @@ common::StepReport TrainingStep::run(const datastore::LoadedBatch& batch,
     report.phase_seconds.communication_exposed = phase.lap();
 
     // 6. Step.
-    report.gradient_norm = parts_.update.gradient_norm();
-    if (std::isfinite(report.gradient_norm)) {
-      parts_.update.apply(batch.step);
-    } else {
-      report.not_finite = first_infinite_gradient();
-      parts_.update.forget_gradients();
-    }
+    report.gradient_norm = parts_.update.apply(batch.step);
+    if (!std::isfinite(report.gradient_norm)) report.not_finite = bad_gradient(parameters_);
     report.phase_seconds.optimizer = phase.lap();
   }
   if (!report.not_finite.empty()) restore(buffers);

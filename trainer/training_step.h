@@ -11,7 +11,7 @@
 #include "models/model.h"
 #include "proto/experiment.pb.h"
 #include "trainer/communicator.h"
-#include "trainer/optimizer_setup.h"
+#include "trainer/parameter_update.h"
 
 namespace muster::trainer {
 
@@ -43,7 +43,6 @@ class TrainingStep {
   std::vector<int64_t> clips_per_rank(int64_t clips) const;
   models::NamedTensors kept_buffers() const;
   void restore(const models::NamedTensors& kept) const;
-  std::string first_infinite_gradient() const;
 
   const StepParts parts_;
   models::NamedTensors parameters_;

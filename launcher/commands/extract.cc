@@ -6,12 +6,12 @@
 #include <sstream>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "datastore/manifest.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
-#include "launcher/nearest_name.h"
 #include "launcher/protocol_option.h"
 #include "launcher/terminal.h"
 #include "trainer/feature_extraction.h"
@@ -34,7 +34,7 @@ int32_t roles_from(const std::string& names) {
       roles |= datastore::kRoleTrain;
     } else {
       throw InputError("--role '" + name + "'", "is not known",
-                       name_hint(name, {"probe", "gallery", "train"}));
+                       common::name_hint(name, {"probe", "gallery", "train"}));
     }
   }
   return roles;

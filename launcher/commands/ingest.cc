@@ -4,11 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "datastore/dataset_catalog.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/json_line.h"
-#include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
 
 namespace muster::launcher {
@@ -22,7 +22,7 @@ const datastore::LayoutEntry& layout_named(const std::string& name) {
     if (entry.name == name) return entry;
     names.push_back(entry.name);
   }
-  throw InputError("--layout '" + name + "'", "is not known", name_hint(name, names));
+  throw InputError("--layout '" + name + "'", "is not known", common::name_hint(name, names));
 }
 
 template <typename T>
@@ -34,7 +34,7 @@ T choice(const CommandLine& line, const std::string& option,
     names.push_back(name);
   }
   throw InputError("--" + option + " '" + line.text(option) + "'", "is not known",
-                   name_hint(line.text(option), names));
+                   common::name_hint(line.text(option), names));
 }
 
 datastore::IngestOptions ingest_options(const CommandLine& line,

@@ -10,10 +10,10 @@
 
 #include "common/canonical_message.h"
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "launcher/chosen_network.h"
 #include "launcher/command.h"
 #include "launcher/json_line.h"
-#include "launcher/nearest_name.h"
 #include "models/initialisation.h"
 #include "models/network_profile.h"
 
@@ -269,7 +269,7 @@ int run_models(const std::vector<std::string>& arguments) {
   if (action == "describe") return describe(line);
   if (action == "forward") return forward_network(line);
   throw common::InputError("muster models " + action, "is not known",
-                           name_hint(action, {"list", "describe", "forward"}));
+                           common::name_hint(action, {"list", "describe", "forward"}));
 }
 
 }  // namespace muster::launcher

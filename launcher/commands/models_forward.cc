@@ -7,9 +7,9 @@
 #include <set>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "launcher/chosen_network.h"
 #include "launcher/commands/models.h"
-#include "launcher/nearest_name.h"
 #include "models/initialisation.h"
 #include "models/safetensors.h"
 #include "models/weight_loading.h"
@@ -117,7 +117,7 @@ void require_known_names(const Tensors& tensors, const std::vector<std::string>&
                          const std::string& file) {
   for (const auto& [name, value] : tensors) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    throw InputError(file, "tensor '" + name + "' is not known", name_hint(name, known));
+    throw InputError(file, "tensor '" + name + "' is not known", common::name_hint(name, known));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "datastore/annotation.h"
 #include "datastore/shard_contents.h"
 #include "datastore/shard_reader.h"
@@ -10,7 +11,6 @@
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/json_line.h"
-#include "launcher/nearest_name.h"
 #include "launcher/store_export.h"
 #include "launcher/terminal.h"
 
@@ -200,7 +200,7 @@ int run_store(const std::vector<std::string>& arguments) {
                         line.has("json"));
   }
   throw common::InputError("muster store " + action, "is not known",
-                           name_hint(action, {"info", "verify", "export"}));
+                           common::name_hint(action, {"info", "verify", "export"}));
 }
 
 }  // namespace muster::launcher

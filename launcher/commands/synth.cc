@@ -2,11 +2,11 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "datastore/synthetic/synthetic_world.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/json_line.h"
-#include "launcher/nearest_name.h"
 #include "launcher/terminal.h"
 
 namespace muster::launcher {
@@ -28,7 +28,7 @@ int run_synth(const std::vector<std::string>& arguments) {
   const std::vector<std::string> worlds = datastore::synthetic_world_names();
   if (std::find(worlds.begin(), worlds.end(), options.world) == worlds.end()) {
     throw common::InputError("--world '" + options.world + "'", "is not known",
-                             name_hint(options.world, worlds));
+                             common::name_hint(options.world, worlds));
   }
   options.output = line.path("out");
   options.identities = static_cast<int>(line.integer("identities", 0, 9999));

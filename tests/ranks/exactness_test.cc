@@ -10,7 +10,7 @@
 #include "tests/models/support.h"
 #include "tests/ranks/small_training.h"
 #include "tests/ranks/world.h"
-#include "trainer/optimizer_setup.h"
+#include "trainer/parameter_update.h"
 #include "trainer/rank_tensors.h"
 
 namespace muster::trainer {

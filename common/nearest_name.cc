@@ -1,9 +1,9 @@
-#include "launcher/nearest_name.h"
+#include "common/nearest_name.h"
 
 #include <algorithm>
 #include <numeric>
 
-namespace muster::launcher {
+namespace muster::common {
 namespace {
 
 // Levenshtein's distance, one row at a time.
@@ -47,4 +47,4 @@ std::string name_hint(const std::string& name, const std::vector<std::string>& c
   return known;
 }
 
-}  // namespace muster::launcher
+}  // namespace muster::common

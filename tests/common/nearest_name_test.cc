@@ -1,8 +1,8 @@
-#include "launcher/nearest_name.h"
+#include "common/nearest_name.h"
 
 #include <gtest/gtest.h>
 
-namespace muster::launcher {
+namespace muster::common {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -42,4 +42,4 @@ TEST(NameHintTest, ListsTheKnownNamesWhenNoneIsNear) {
 }
 
 }  // namespace
-}  // namespace muster::launcher
+}  // namespace muster::common

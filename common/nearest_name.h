@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace muster::launcher {
+namespace muster::common {
 
 // The candidate with the smallest edit distance to `name`, or "" if none is near enough to be
 // meant.
@@ -13,4 +13,4 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 // "did you mean 'x'?" or "known: a, b, c".
 std::string name_hint(const std::string& name, const std::vector<std::string>& candidates);
 
-}  // namespace muster::launcher
+}  // namespace muster::common
