@@ -15,17 +15,17 @@
 #include "trainer/batch_settings.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/empty_output.h"
+#include "trainer/gradient_reducer.h"
 #include "trainer/initial_weights.h"
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
 #include "trainer/loss_terms.h"
 #include "trainer/optimizer_setup.h"
+#include "trainer/parameter_agreement.h"
 #include "trainer/rank_tensors.h"
 
 namespace muster::trainer {
 namespace {
-
-constexpr int64_t kBucketBytes = int64_t{4} << 20;
 
 class Stopwatch {
  public:
@@ -81,6 +81,9 @@ class Trainer {
     load_initial_weights(experiment_.training(), models::weights_of(*model_), progress);
     parameters_ = model_->parameters();
     update_ = create_parameter_update(experiment_.training().optimizer(), parameters_);
+    reducer_ = std::make_unique<GradientReducer>(parameters_, communicator,
+                                                 reducer_options(experiment_.training()));
+    check_every_ = steps_between_checks(experiment_.training());
     facts_.train_store = request.train_store;
     facts_.store_directory = request.store_directory.string();
     facts_.store_hash = datastore::manifest_hash(request.store_directory);
@@ -185,16 +188,20 @@ class Trainer {
                                 "lower training.optimizer.learning_rate");
     }
 
-    // 4. Backward.
+    // 4. Backward; gradients travel meanwhile.
+    reducer_->begin_step();
     losses.local_total.backward();
     report.phase_seconds.backward = phase.lap();
 
-    // 5. Sum gradients over ranks.
-    reduce_gradients(parameters_, kBucketBytes, communicator_);
+    // 5. Wait until gradients are sums over ranks.
+    reducer_->finish();
     report.phase_seconds.communication_exposed = phase.lap();
 
     // 6. Step.
     report.gradient_norm = update_->apply(step);
+    if (check_every_ > 0 && step % check_every_ == 0) {
+      require_agreement(models::weights_of(*model_), step, communicator_);
+    }
     report.phase_seconds.optimizer = phase.lap();
 
     // 7. Report.
@@ -224,6 +231,8 @@ class Trainer {
   const at::ScalarType type_;
   models::NamedTensors parameters_;
   std::unique_ptr<ParameterUpdate> update_;
+  std::unique_ptr<GradientReducer> reducer_;
+  int64_t check_every_ = 0;  // steps
   TrainingFacts facts_;
   std::optional<RunDirectory> record_;  // on rank 0
 };
