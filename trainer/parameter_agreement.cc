@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -59,13 +60,15 @@ size_t rank_of_the_majority(const std::vector<std::vector<int64_t>>& sums) {
       if (sums[rank][i] != sums[majority][i]) first = i;
     }
   }
+  const auto agreeing = std::count(sums.begin(), sums.end(), sums[majority]);
   throw common::SystemError(
       (differing == 1 ? "rank " : "ranks ") + ranks,
       "after step " + std::to_string(step) + " the weights differ from those of rank " +
-          std::to_string(majority) + " and " + std::to_string(sums.size() - differing - 1) +
-          " others, first in " + weights[first].first,
-      "suspect the memory or the software of the machine of that rank; go on from a checkpoint of "
-      "before");
+          std::to_string(majority) +
+          (agreeing > 1 ? " and " + std::to_string(agreeing - 1) + " more" : "") + ", first in " +
+          weights[first].first,
+      "suspect memory or software of the machine of that rank, and go on from an earlier "
+      "checkpoint");
 }
 
 }  // namespace
@@ -81,7 +84,8 @@ void require_agreement(const models::NamedTensors& weights, int64_t step,
                        Communicator& communicator) {
   if (communicator.size() == 1) return;
   const std::vector<int64_t> own = checksums(weights);
-  // One number for each rank in the good case. A change of up to 32 bits in a row shows for certain.
+  // One number for each rank in the good case. A change of up to 32 bits in a row shows for
+  // certain.
   const int64_t whole = common::crc32c(own.data(), own.size() * sizeof(int64_t));
   const auto of_ranks = of_all_ranks({whole}, communicator);
   bool all_equal = true;
