@@ -64,9 +64,9 @@ inline at::Tensor chain_loss(const models::NamedTensors& parameters,
   return (values * models::normal_tensor({2, kChainWidth}, 7 + rank)).sum();
 }
 
-inline void descend(const models::NamedTensors& parameters) {
+inline void descend(const models::NamedTensors& parameters, double rate) {
   const at::NoGradGuard constants;
-  for (const auto& [name, value] : parameters) value.sub_(value.grad() * 0.1);
+  for (const auto& [name, value] : parameters) value.sub_(value.grad() * rate);
 }
 
 inline void expect_same_gradients(const models::NamedTensors& reduced,
@@ -94,8 +94,8 @@ inline void expect_plain_sums(Communicator& communicator, const LayersOfRank& la
     chain_loss(plain, layers, step, communicator).backward();
     sum_gradients(plain, communicator);
     expect_same_gradients(parameters, plain);
-    descend(parameters);
-    descend(plain);
+    descend(parameters, 0.1);
+    descend(plain, 0.1);
   }
 }
 
