@@ -52,6 +52,7 @@ json state_of(const CheckpointState& state, const fs::path& folder) {
                {"seconds", state.seconds},
                {"mean_loss", number_or_null(state.mean_loss)},
                {"rejected_steps", state.rejected_steps},
+               {"gradient_order", state.gradient_order},
                {"files",
                 {{kModelFile, sum_of(folder / kModelFile)},
                  {kOptimizerFile, sum_of(folder / kOptimizerFile)}}}};
@@ -80,6 +81,7 @@ CheckpointState parsed(const json& text, const fs::path& folder) {
     text.at("seconds").get_to(state.seconds);
     state.mean_loss = number_or_nan(text.at("mean_loss"));
     text.at("rejected_steps").get_to(state.rejected_steps);
+    text.at("gradient_order").get_to(state.gradient_order);
   } catch (const json::exception& failure) {
     throw InputError((folder / kStateFile).string(),
                      std::string("is not one of muster's: ") + common::one_line(failure.what()));

@@ -24,6 +24,7 @@ struct CheckpointState {
   double mean_loss = 0;                 // of the steps since the checkpoint before; NaN without any
   double seconds = 0;                   // that all steps took, in all lives of the run
   std::vector<int64_t> rejected_steps;  // that a roll back told to leave out
+  std::vector<int64_t> gradient_order;  // GradientReducer::order()
 };
 
 struct CheckpointContent {

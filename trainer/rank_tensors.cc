@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <chrono>
 #include <numeric>
 
 #include "common/error.h"
@@ -94,45 +93,6 @@ at::Tensor gather_rows(const at::Tensor& local, const std::vector<int64_t>& coun
 
 at::Tensor CommunicatorStatisticsExchange::sum(const at::Tensor& local) {
   return SumOverRanks::apply(local, &communicator_);
-}
-
-double reduce_gradients(const models::NamedTensors& parameters, int64_t bucket_bytes,
-                        Communicator& communicator) {
-  struct Bucket {
-    std::vector<at::Tensor> gradients;
-    at::Tensor flat;
-    std::unique_ptr<PendingOperation> pending;
-  };
-  std::vector<Bucket> buckets;
-  int64_t filled_bytes = 0;
-  for (auto item = parameters.rbegin(); item != parameters.rend(); ++item) {
-    at::Tensor parameter = item->second;
-    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
-    const int64_t bytes = parameter.numel() * static_cast<int64_t>(parameter.element_size());
-    if (buckets.empty() || filled_bytes + bytes > bucket_bytes) {
-      buckets.emplace_back();
-      filled_bytes = 0;
-    }
-    buckets.back().gradients.push_back(parameter.grad());
-    filled_bytes += bytes;
-  }
-  const auto start = std::chrono::steady_clock::now();
-  for (Bucket& bucket : buckets) {
-    std::vector<at::Tensor> flat;
-    for (const at::Tensor& gradient : bucket.gradients) flat.push_back(gradient.flatten());
-    bucket.flat = at::cat(flat);
-    bucket.pending = communicator.all_reduce_sum(bucket.flat.data_ptr(), bucket.flat.numel(),
-                                                 element_type(bucket.flat));
-  }
-  for (Bucket& bucket : buckets) {
-    bucket.pending->wait();
-    int64_t offset = 0;
-    for (at::Tensor& gradient : bucket.gradients) {
-      gradient.copy_(bucket.flat.narrow(0, offset, gradient.numel()).view_as(gradient));
-      offset += gradient.numel();
-    }
-  }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace muster::trainer

@@ -36,9 +36,4 @@ class CommunicatorStatisticsExchange : public models::StatisticsExchange {
 
 ElementType element_type(const at::Tensor& tensor);
 
-// Sums every defined gradient over the ranks, in buckets from the last parameter to the first; an
-// undefined one counts as zeros. Returns the seconds spent waiting.
-double reduce_gradients(const models::NamedTensors& parameters, int64_t bucket_bytes,
-                        Communicator& communicator);
-
 }  // namespace muster::trainer

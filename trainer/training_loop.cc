@@ -27,8 +27,10 @@ class TrainingLoop {
         progress_(progress),
         agreement_(communicator),
         step_({setup.experiment.training(), setup.format, setup.type, *setup.model, *setup.update,
-               setup.statistics, communicator}) {}
+               setup.statistics, communicator},
+              keeper.state().gradient_order) {}
 
+  std::vector<int64_t> gradient_order() const { return step_.gradient_order(); }
   // Whether all steps were taken.
   bool run() {
     note_repacked_shards();
@@ -54,7 +56,7 @@ class TrainingLoop {
       stopped_ = agreed.stop;
       const bool more = keeper_.state().step < steps();  // the last checkpoint is finish()'s
       if (goes_on && more && (agreed.checkpoint || keeper_.checkpoint_is_listed())) {
-        keeper_.write_checkpoint();
+        keeper_.write_checkpoint(step_.gradient_order());
       }
     }
   }
@@ -158,8 +160,13 @@ TrainingEnd train(const TrainingRequest& request, Communicator& communicator,
                       communicator, progress);
   RunKeeper keeper(request.run_directory, request.unfinished, setup, communicator, progress);
   bool complete = keeper.state().step >= request.experiment.training().steps();
-  if (!complete) complete = TrainingLoop(request, setup, keeper, communicator, progress).run();
-  keeper.finish(complete);
+  std::vector<int64_t> gradient_order = keeper.state().gradient_order;
+  if (!complete) {
+    TrainingLoop loop(request, setup, keeper, communicator, progress);
+    complete = loop.run();
+    gradient_order = loop.gradient_order();
+  }
+  keeper.finish(complete, gradient_order);
   return complete ? TrainingEnd::kFinished : TrainingEnd::kStopped;
 }
 

@@ -8,12 +8,11 @@
 #include "common/error.h"
 #include "trainer/clip_tensors.h"
 #include "trainer/loss_terms.h"
+#include "trainer/parameter_agreement.h"
 #include "trainer/rank_tensors.h"
 
 namespace muster::trainer {
 namespace {
-
-constexpr int64_t kBucketBytes = int64_t{4} << 20;
 
 class Stopwatch {
  public:
@@ -44,6 +43,13 @@ std::string bad_gradient(const models::NamedTensors& parameters) {
   return names.empty() ? "the norm of the gradient" : "the gradient of " + names[0];
 }
 
+ReducerOptions options_of_reducer(const proto::Training& settings,
+                                  const std::vector<int64_t>& order) {
+  ReducerOptions options = reducer_options(settings);
+  options.order = order;
+  return options;
+}
+
 }  // namespace
 
 models::PairModel* pair_judge(models::Model& model) {
@@ -51,8 +57,11 @@ models::PairModel* pair_judge(models::Model& model) {
   return judge != nullptr && judge->judges_pairs() ? judge : nullptr;
 }
 
-TrainingStep::TrainingStep(const StepParts& parts)
-    : parts_(parts), parameters_(parts.model.parameters()) {}
+TrainingStep::TrainingStep(const StepParts& parts, const std::vector<int64_t>& gradient_order)
+    : parts_(parts),
+      parameters_(parts.model.parameters()),
+      reducer_(parameters_, parts.communicator, options_of_reducer(parts.settings, gradient_order)),
+      check_every_(steps_between_checks(parts.settings)) {}
 
 std::vector<int64_t> TrainingStep::clips_per_rank(int64_t clips) const {
   std::vector<int64_t> counts;
@@ -119,17 +128,21 @@ common::StepReport TrainingStep::run(const datastore::LoadedBatch& batch,
   report.not_finite = infinite_losses(losses);
 
   if (report.not_finite.empty()) {
-    // 4. Backward.
+    // 4. Backward; gradients travel meanwhile.
+    reducer_.begin_step();
     losses.local_total.backward();
     report.phase_seconds.backward = phase.lap();
 
-    // 5. Sum gradients over ranks.
-    reduce_gradients(parameters_, kBucketBytes, parts_.communicator);
+    // 5. Wait until gradients are sums over ranks.
+    reducer_.finish();
     report.phase_seconds.communication_exposed = phase.lap();
 
     // 6. Step.
     report.gradient_norm = parts_.update.apply(batch.step);
     if (!std::isfinite(report.gradient_norm)) report.not_finite = bad_gradient(parameters_);
+    if (check_every_ > 0 && batch.step % check_every_ == 0) {
+      require_agreement(models::weights_of(parts_.model), batch.step, parts_.communicator);
+    }
     report.phase_seconds.optimizer = phase.lap();
   }
   if (!report.not_finite.empty()) restore(buffers);

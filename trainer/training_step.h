@@ -4,13 +4,15 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
+#include <cstdint>
+#include <vector>
 
 #include "common/progress_sink.h"
 #include "datastore/clip_loader.h"
 #include "models/model.h"
 #include "proto/experiment.pb.h"
 #include "trainer/communicator.h"
+#include "trainer/gradient_reducer.h"
 #include "trainer/parameter_update.h"
 
 namespace muster::trainer {
@@ -32,11 +34,13 @@ models::PairModel* pair_judge(models::Model& model);
 // One thread per rank.
 class TrainingStep {
  public:
-  explicit TrainingStep(const StepParts& parts);
+  // Collective. `gradient_order` is what gradient_order() said in an earlier life of the run.
+  TrainingStep(const StepParts& parts, const std::vector<int64_t>& gradient_order);
   // Collective. `batch` is the loader's next one, and `data_wait_seconds` what getting it took. A
   // loss or gradient that is not finite changes neither weights nor running statistics:
   // report.not_finite names it, equal on all ranks.
   common::StepReport run(const datastore::LoadedBatch& batch, double data_wait_seconds);
+  std::vector<int64_t> gradient_order() const { return reducer_.order(); }
 
  private:
   models::ForwardContext forward_context(const datastore::LoadedBatch& batch) const;
@@ -45,7 +49,9 @@ class TrainingStep {
   void restore(const models::NamedTensors& kept) const;
 
   const StepParts parts_;
-  models::NamedTensors parameters_;
+  const models::NamedTensors parameters_;
+  GradientReducer reducer_;
+  const int64_t check_every_;  // steps
 };
 
 }  // namespace muster::trainer

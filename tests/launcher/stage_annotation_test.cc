@@ -59,9 +59,10 @@ TEST(StageAnnotationTest, TheWalkReachesTheDeepestGroups) {
   EXPECT_EQ(names.count("muster.proto.Stsrn.dropout"), 1u);
 }
 
-TEST(StageAnnotationTest, HowFastTheLoaderRunsIsNeverHashed) {
+TEST(StageAnnotationTest, HowFastATrainingRunsIsNeverHashed) {
   const Descriptor* training = proto::Training::descriptor();
-  for (const char* name : {"loader_threads", "prefetch_batches"}) {
+  for (const char* name : {"loader_threads", "prefetch_batches", "bucket_bytes", "overlap",
+                           "check_parameters_every"}) {
     EXPECT_EQ(training->FindFieldByName(name)->options().GetExtension(proto::stage),
               proto::EXECUTION);
   }

@@ -8,6 +8,7 @@
 
 #include "tests/models/support.h"
 #include "tests/ranks/world.h"
+#include "tests/trainer/naive_gradient_sum.h"
 #include "trainer/rank_tensors.h"
 
 namespace muster::trainer {
@@ -45,8 +46,7 @@ NormAcross norm_across(const std::vector<int64_t>& counts, Communicator& communi
   const at::Tensor maps = (share(4) + 2).requires_grad_();
   const at::Tensor output = module.forward(maps, context);
   (output.tanh() * share(5)).sum().backward();
-  reduce_gradients({{"weight", parameters["weight"]}, {"bias", parameters["bias"]}}, 1024,
-                   communicator);
+  sum_gradients({{"weight", parameters["weight"]}, {"bias", parameters["bias"]}}, communicator);
   auto buffers = module.named_buffers();
   return {gather_constant_rows(output.detach(), counts, communicator),
           gather_constant_rows(maps.grad(), counts, communicator),

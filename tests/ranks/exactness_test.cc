@@ -111,8 +111,9 @@ at::Tensor movement_of_three_steps(Communicator& communicator) {
   proto::Optimizer settings;
   settings.set_learning_rate(0.05);
   const auto update = create_parameter_update(settings, model->parameters());
+  GradientReducer reducer(model->parameters(), communicator, small_buckets());
   for (uint64_t step = 1; step <= 3; ++step) {
-    run_step(*model, small_batch(5, at::kDouble, step), communicator);
+    run_step(*model, small_batch(5, at::kDouble, step), communicator, Fault::kNone, &reducer);
     update->apply(static_cast<int64_t>(step));
   }
   return flat_weights(*model) - first;

@@ -8,6 +8,7 @@
 #include "tests/models/support.h"
 #include "tests/ranks/small_training.h"
 #include "tests/ranks/world.h"
+#include "tests/trainer/naive_gradient_sum.h"
 #include "tests/trainer/small_pair_model.h"
 #include "trainer/element_bytes.h"
 #include "trainer/loss_terms.h"
@@ -96,7 +97,7 @@ LossResult loss_result(const proto::Loss& settings, const std::vector<int64_t>& 
   const StepLosses losses =
       step_losses(settings, output, labels, counts, communicator, {&model, &context});
   losses.local_total.backward();
-  reduce_gradients(model.parameters(), 1024, sound);
+  sum_gradients(model.parameters(), sound);
   LossResult result;
   result.total = losses.total;
   std::vector<at::Tensor> gradients;

@@ -132,66 +132,6 @@ TEST(StatisticsExchangeTest, SharedBatchStatisticsHaveTheGradientOfOneProcess) {
   EXPECT_EQ((local.grad() - own_rows(reference.grad())).abs().gt(1e-13).sum().item<int64_t>(), 0);
 }
 
-// Three parameters; the second has no gradient on odd ranks.
-models::NamedTensors parameters_with_gradients() {
-  models::NamedTensors parameters;
-  for (uint64_t i = 0; i < 3; ++i) {
-    at::Tensor value = leaf(at::zeros({2 + static_cast<int64_t>(i), 3}, at::kDouble));
-    if (i != 1 || world().rank() % 2 == 0) {
-      value.mutable_grad() =
-          normal_tensor(value.sizes(), 10 * i + static_cast<uint64_t>(world().rank()));
-    }
-    parameters.emplace_back(std::to_string(i), value);
-  }
-  return parameters;
-}
-
-void expect_summed(const models::NamedTensors& parameters) {
-  for (uint64_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor& value = parameters[i].second;
-    at::Tensor expected = at::zeros_like(value);
-    for (int rank = 0; rank < world().size(); rank += i == 1 ? 2 : 1) {
-      expected += normal_tensor(value.sizes(), 10 * i + static_cast<uint64_t>(rank));
-    }
-    ASSERT_TRUE(value.grad().defined()) << i;
-    EXPECT_LT(largest_difference(value.grad(), expected.detach()), 1e-14) << i;
-  }
-}
-
-TEST(ReduceGradientsTest, SumsOverRanksAndCountsUndefinedOnesAsZeros) {
-  const models::NamedTensors parameters = parameters_with_gradients();
-  reduce_gradients(parameters, int64_t{1} << 20, world());
-  expect_summed(parameters);
-}
-
-// The parameters take 48, 72 and 96 bytes: each alone, two together, all together.
-TEST(ReduceGradientsTest, BucketsDoNotChangeTheSums) {
-  for (const int64_t bucket_bytes : {1, 96, 168, 216}) {
-    const models::NamedTensors parameters = parameters_with_gradients();
-    reduce_gradients(parameters, bucket_bytes, world());
-    expect_summed(parameters);
-  }
-}
-
-TEST(ReduceGradientsTest, GradientsMayLieApartInMemory) {
-  const at::Tensor value = leaf(at::zeros({2, 3}, at::kDouble));
-  value.mutable_grad() = at::ones({3, 2}, at::kDouble).t();
-  reduce_gradients({{"a", value}}, 1024, world());
-  EXPECT_TRUE(same_values(value.grad(), at::full({2, 3}, world().size(), at::kDouble)));
-}
-
-TEST(ReduceGradientsTest, WithoutParametersDoesNothing) {
-  EXPECT_GE(reduce_gradients({}, 1024, world()), 0);
-}
-
-TEST(ReduceGradientsTest, AParameterWithoutElementsIsPassedOver) {
-  const at::Tensor value = leaf(at::zeros({2}, at::kDouble));
-  value.mutable_grad() = at::ones({2}, at::kDouble);
-  const at::Tensor nothing = leaf(at::zeros({0, 4}, at::kDouble));
-  reduce_gradients({{"a", value}, {"nothing", nothing}}, 1024, world());
-  EXPECT_TRUE(same_values(value.grad(), at::full({2}, world().size(), at::kDouble)));
-}
-
 TEST(ElementTypeTest, IsThatOfTheTensor) {
   EXPECT_EQ(element_type(at::zeros({1}, at::kFloat)), ElementType::kFloat32);
   EXPECT_EQ(element_type(at::zeros({1}, at::kDouble)), ElementType::kFloat64);

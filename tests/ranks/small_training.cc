@@ -20,7 +20,6 @@ using datastore::share_of_rank;
 using models::label_tensor_of;
 
 constexpr double kMargin = 1, kTripletWeight = 0.5;
-constexpr int64_t kBucketBytes = 4096;  // several buckets for a small network
 
 proto::Loss loss_settings() {
   proto::Loss loss;
@@ -120,8 +119,20 @@ std::unique_ptr<models::Model> small_model(at::ScalarType type, double dropout) 
   return model;
 }
 
+ReducerOptions small_buckets() {
+  ReducerOptions options;
+  options.bucket_bytes = 4096;
+  return options;
+}
+
 StepResult run_step(models::Model& model, const SmallBatch& batch, Communicator& communicator,
-                    Fault fault) {
+                    Fault fault, GradientReducer* reducer) {
+  std::unique_ptr<GradientReducer> of_this_step;
+  if (reducer == nullptr) {
+    of_this_step =
+        std::make_unique<GradientReducer>(model.parameters(), communicator, small_buckets());
+    reducer = of_this_step.get();
+  }
   const SmallBatch own = share_of(batch, communicator);
   const at::Tensor labels = label_tensor_of(own.labels);
   const auto counts =
@@ -133,13 +144,13 @@ StepResult run_step(models::Model& model, const SmallBatch& batch, Communicator&
   context.statistics = &statistics;
   const models::ModelOutput output = model.forward(own.input, context);
   const StepLosses losses = step_losses(loss_settings(), output, labels, counts, communicator);
+  reducer->begin_step();
   if (fault == Fault::kNone || fault == Fault::kScaledByRanks) {
     losses.local_total.backward();
   } else {
     faulty_total(fault, output, labels, counts, communicator).backward();
   }
-  const models::NamedTensors parameters = model.parameters();
-  reduce_gradients(parameters, kBucketBytes, communicator);
+  reducer->finish();
   StepResult result;
   result.gradient = flat_gradient(model);
   if (fault == Fault::kScaledByRanks) result.gradient /= communicator.size();

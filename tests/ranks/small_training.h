@@ -9,6 +9,7 @@
 
 #include "models/model.h"
 #include "trainer/communicator.h"
+#include "trainer/gradient_reducer.h"
 
 namespace muster::trainer {
 
@@ -41,10 +42,13 @@ struct StepResult {
   at::Tensor mined;     // [global clips, 2] hardest positive and negative, rows of the global batch
 };
 
-// Collective: this rank's share of the batch forwards and backwards, gradients are reduced. Leaves
-// the sum in the model's gradients.
+// Several buckets for a small network.
+ReducerOptions small_buckets();
+
+// Collective: this rank's share of the batch forwards and backwards, gradients are reduced, by
+// `reducer` or one for this step alone. Leaves the sum in the model's gradients.
 StepResult run_step(models::Model& model, const SmallBatch& batch, Communicator& communicator,
-                    Fault fault = Fault::kNone);
+                    Fault fault = Fault::kNone, GradientReducer* reducer = nullptr);
 
 // |a - b| / |b|
 double relative_difference(const at::Tensor& a, const at::Tensor& b);
