@@ -1,25 +1,15 @@
 // Ranks as MPI processes.
-#include <mpi.h>
-
+#include <chrono>
 #include <cstdlib>
 #include <limits>
 
 #include "common/error.h"
 #include "trainer/communicator.h"
-#include "trainer/element_bytes.h"
+#include "trainer/mpi_all_reduce.h"
+#include "trainer/mpi_library.h"
 
 namespace muster::trainer {
 namespace {
-
-// The only place where MPI return codes are looked at.
-void check_mpi(int status, int rank, const char* operation) {
-  if (status == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length = 0;
-  MPI_Error_string(status, text, &length);
-  throw common::SystemError("rank " + std::to_string(rank),
-                            std::string(operation) + " failed: " + text);
-}
 
 MPI_Datatype mpi_type(ElementType type) {
   switch (type) {
@@ -52,90 +42,120 @@ struct Layout {
   }
 };
 
+// A reduction that the progress thread carries on.
 class MpiOperation : public PendingOperation {
  public:
-  MpiOperation(MPI_Request request, int rank) : request_(request), rank_(rank) {}
-  void wait() override { check_mpi(MPI_Wait(&request_, MPI_STATUS_IGNORE), rank_, "all_reduce"); }
+  MpiOperation(std::shared_ptr<MpiLibrary> library, std::shared_ptr<MpiWork> work)
+      : library_(std::move(library)), work_(std::move(work)) {}
+  // Not waited for only where an exception ends the job: the rest of it must not be started.
+  ~MpiOperation() override { library_->forget(work_); }
+  void wait() override { library_->finish(*work_); }
 
  private:
-  MPI_Request request_;
-  int rank_;
-};
-
-// MPI as long as it lives.
-class MpiLibrary {
- public:
-  MpiLibrary() {
-    int provided = 0;
-    check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), 0, "MPI_Init");
-    MUSTER_REQUIRE(provided, >=, MPI_THREAD_SERIALIZED);
-  }
-  ~MpiLibrary() { MPI_Finalize(); }
-  MpiLibrary(const MpiLibrary&) = delete;
-  MpiLibrary& operator=(const MpiLibrary&) = delete;
+  const std::shared_ptr<MpiLibrary> library_;
+  const std::shared_ptr<MpiWork> work_;
 };
 
 class MpiCommunicator : public Communicator {
  public:
   MpiCommunicator(std::shared_ptr<MpiLibrary> library, MPI_Comm of) : library_(std::move(library)) {
-    check_mpi(MPI_Comm_dup(of, &group_), 0, "MPI_Comm_dup");
-    MPI_Comm_set_errhandler(group_, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(group_, &rank_);
-    MPI_Comm_size(group_, &size_);
+    complete("MPI_Comm_dup", [&](MPI_Request* request) {
+      return MPI_Comm_idup(of, &group_.communicator, request);
+    });
+    const std::lock_guard<std::mutex> lock(library_->mutex());
+    MPI_Comm_set_errhandler(group_.communicator, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(group_.communicator, &group_.rank);
+    MPI_Comm_size(group_.communicator, &group_.size);
   }
-  ~MpiCommunicator() override { MPI_Comm_free(&group_); }
-  int rank() const override { return rank_; }
-  int size() const override { return size_; }
+  ~MpiCommunicator() override {
+    const std::lock_guard<std::mutex> lock(library_->mutex());
+    MPI_Comm_free(&group_.communicator);
+  }
+  int rank() const override { return group_.rank; }
+  int size() const override { return group_.size; }
 
   std::unique_ptr<PendingOperation> all_reduce_sum(void* buffer, int64_t count,
                                                    ElementType type) override {
-    MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer, as_int(count), mpi_type(type), MPI_SUM, group_,
-                             &request),
-              rank_, "all_reduce");
-    return std::make_unique<MpiOperation>(request, rank_);
+    const std::lock_guard<std::mutex> lock(library_->mutex());
+    std::shared_ptr<MpiWork> work;
+    if (MpiAllReduce::suits(count, type, size())) {
+      work = std::make_shared<MpiAllReduce>(buffer, count, type, group_, reductions_++);
+    } else {
+      const auto request = std::make_shared<MpiRequest>(rank(), "all_reduce");
+      check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer, as_int(count), mpi_type(type), MPI_SUM,
+                               group_.communicator, request->request()),
+                rank(), "all_reduce");
+      work = request;
+    }
+    library_->progress_in_background(work);
+    return std::make_unique<MpiOperation>(library_, work);
   }
 
   void all_gather(const void* local, void* all, const std::vector<int64_t>& counts,
                   ElementType type) override {
     const Layout layout(counts);
-    check_mpi(MPI_Allgatherv(local, layout.counts[static_cast<size_t>(rank_)], mpi_type(type), all,
-                             layout.counts.data(), layout.offsets.data(), mpi_type(type), group_),
-              rank_, "all_gather");
+    complete("all_gather", [&](MPI_Request* request) {
+      return MPI_Iallgatherv(local, layout.counts[static_cast<size_t>(rank())], mpi_type(type), all,
+                             layout.counts.data(), layout.offsets.data(), mpi_type(type),
+                             group_.communicator, request);
+    });
   }
 
   void reduce_scatter_sum(const void* all, void* local, const std::vector<int64_t>& counts,
                           ElementType type) override {
     const Layout layout(counts);
-    check_mpi(MPI_Reduce_scatter(all, local, layout.counts.data(), mpi_type(type), MPI_SUM, group_),
-              rank_, "reduce_scatter");
+    complete("reduce_scatter", [&](MPI_Request* request) {
+      return MPI_Ireduce_scatter(all, local, layout.counts.data(), mpi_type(type), MPI_SUM,
+                                 group_.communicator, request);
+    });
   }
 
   void broadcast(void* buffer, int64_t count, ElementType type, int root) override {
-    check_mpi(MPI_Bcast(buffer, as_int(count), mpi_type(type), root, group_), rank_, "broadcast");
+    complete("broadcast", [&](MPI_Request* request) {
+      return MPI_Ibcast(buffer, as_int(count), mpi_type(type), root, group_.communicator, request);
+    });
   }
 
-  void barrier() override { check_mpi(MPI_Barrier(group_), rank_, "barrier"); }
+  void barrier() override {
+    complete("barrier",
+             [&](MPI_Request* request) { return MPI_Ibarrier(group_.communicator, request); });
+  }
 
   std::unique_ptr<Communicator> duplicate() override {
-    return std::make_unique<MpiCommunicator>(library_, group_);
+    return std::make_unique<MpiCommunicator>(library_, group_.communicator);
   }
 
+  // Called when things have gone wrong: a thread that is stuck inside MPI must not stop it.
   [[noreturn]] void abort(int exit_code) override {
-    MPI_Abort(group_, exit_code);
+    std::unique_lock<std::mutex> lock(library_->mutex(), std::defer_lock);
+    for (int attempt = 0; attempt < 20 && !lock.try_lock(); ++attempt) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    MPI_Abort(group_.communicator, exit_code);
     std::_Exit(exit_code);
   }
 
  private:
+  // A nonblocking operation of MPI to its end.
+  template <typename Start>
+  void complete(const char* operation, const Start& start) {
+    MpiRequest request(group_.rank, operation);
+    {
+      const std::lock_guard<std::mutex> lock(library_->mutex());
+      check_mpi(start(request.request()), group_.rank, operation);
+    }
+    library_->finish(request);
+  }
+
   std::shared_ptr<MpiLibrary> library_;  // goes last
-  MPI_Comm group_ = MPI_COMM_NULL;
-  int rank_ = 0, size_ = 1;
+  MpiGroup group_;
+  int64_t reductions_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<Communicator> create_mpi_communicator() {
-  return std::make_unique<MpiCommunicator>(std::make_shared<MpiLibrary>(), MPI_COMM_WORLD);
+  return std::make_unique<MpiCommunicator>(MpiLibrary::shared(), MPI_COMM_WORLD);
 }
 
 bool started_by_mpi_launcher() {

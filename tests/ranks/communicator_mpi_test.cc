@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/ranks/world.h"
 #include "tests/trainer/communicator_contract.h"
@@ -17,6 +18,33 @@ INSTANTIATE_TEST_SUITE_P(Checks, MpiCommunicatorContractTest,
 TEST(MpiCommunicatorTest, TheLauncherIsNoticed) {
   EXPECT_TRUE(world().size() == 1 || started_by_mpi_launcher());
   EXPECT_EQ(rank_from_environment(), world().rank());
+}
+
+// In rank order, whatever arrives first: so the bits do not depend on the network.
+TEST(MpiCommunicatorTest, LargeSumsAddInRankOrder) {
+  constexpr int64_t kCount = 100003;
+  const auto value = [](int rank, int64_t i) {
+    return 1.0f / static_cast<float>(3 + 7 * i + 1000 * rank);
+  };
+  std::vector<float> values, sums;
+  for (int64_t i = 0; i < kCount; ++i) {
+    values.push_back(value(world().rank(), i));
+    sums.push_back(value(0, i));
+    for (int rank = 1; rank < world().size(); ++rank) sums.back() += value(rank, i);
+  }
+  world().all_reduce_sum(values.data(), kCount, ElementType::kFloat32)->wait();
+  EXPECT_TRUE(values == sums);
+}
+
+// Nobody waits: the sums must arrive all the same.
+TEST(MpiCommunicatorTest, ReductionsGoOnWhileNobodyWaits) {
+  std::vector<float> values(500000, 1.0f);
+  auto pending = world().all_reduce_sum(values.data(), 500000, ElementType::kFloat32);
+  volatile const float* last = &values.back();
+  volatile const float* first = &values.front();
+  const auto expected = static_cast<float>(world().size());
+  while (*last != expected || *first != expected) ::usleep(1000);
+  pending->wait();
 }
 
 }  // namespace

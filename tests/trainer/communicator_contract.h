@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "trainer/communicator.h"
@@ -101,6 +103,59 @@ inline void check_two_outstanding_reductions(Communicator& communicator) {
     }
     EXPECT_EQ(second[static_cast<size_t>(i)], sum);
   }
+}
+
+// Large enough for several segments of every rank's piece, and of a length that nothing divides.
+template <typename T>
+void check_large_all_reduce(Communicator& communicator, ElementType type) {
+  constexpr int64_t kCount = 1300037;
+  std::vector<T> values = contract_values<T>(communicator.rank(), kCount);
+  communicator.all_reduce_sum(values.data(), kCount, type)->wait();
+  EXPECT_TRUE(values == sums_over_ranks<T>(communicator.size(), kCount));
+}
+inline void check_large_all_reduces(Communicator& communicator) {
+  check_large_all_reduce<float>(communicator, ElementType::kFloat32);
+  check_large_all_reduce<double>(communicator, ElementType::kFloat64);
+  check_large_all_reduce<int64_t>(communicator, ElementType::kInt64);
+  check_large_all_reduce<uint8_t>(communicator, ElementType::kByte);
+}
+
+// Around the sizes where an implementation may change its way: 32 kB and 256 kB, one element off.
+inline void check_all_reduces_of_every_size(Communicator& communicator) {
+  for (const int64_t elements : {4095, 4096, 4097, 32767, 32768, 32769, 65537, 131073}) {
+    std::vector<double> values = contract_values<double>(communicator.rank(), elements);
+    communicator.all_reduce_sum(values.data(), elements, ElementType::kFloat64)->wait();
+    EXPECT_TRUE(values == sums_over_ranks<double>(communicator.size(), elements)) << elements;
+  }
+}
+
+// Large and small ones on their way together, waited for in another order.
+inline void check_many_outstanding_reductions(Communicator& communicator) {
+  std::vector<std::vector<double>> buffers;
+  std::vector<std::unique_ptr<PendingOperation>> pending;
+  const std::vector<int64_t> counts = {300007, 1, 70000, 5, 300007, 4096};
+  for (const int64_t count : counts) {
+    buffers.push_back(contract_values<double>(communicator.rank(), count));
+  }
+  for (std::vector<double>& buffer : buffers) {
+    pending.push_back(communicator.all_reduce_sum(
+        buffer.data(), static_cast<int64_t>(buffer.size()), ElementType::kFloat64));
+  }
+  for (const size_t i : {5u, 0u, 3u, 1u, 4u, 2u}) pending[i]->wait();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    EXPECT_TRUE(buffers[i] == sums_over_ranks<double>(communicator.size(), counts[i])) << i;
+  }
+}
+
+inline void check_large_all_reduce_repeats_bit_for_bit(Communicator& communicator) {
+  std::vector<float> first;
+  for (int64_t i = 0; i < 400003; ++i) {
+    first.push_back(1.0f / static_cast<float>(i * communicator.size() + communicator.rank() + 3));
+  }
+  std::vector<float> second = first;
+  communicator.all_reduce_sum(first.data(), 400003, ElementType::kFloat32)->wait();
+  communicator.all_reduce_sum(second.data(), 400003, ElementType::kFloat32)->wait();
+  EXPECT_TRUE(first == second);
 }
 
 // Unequal shares: rank r brings (r + 1) % 3 * 2 elements, so rank 2 brings none.
@@ -215,6 +270,35 @@ inline void check_duplicate_is_ordered_by_itself(Communicator& communicator) {
   for (size_t i = 0; i < there.size(); ++i) EXPECT_EQ(there[i], here[i] + 15 * communicator.size());
 }
 
+// As a gradient reducer does: its reductions are started and waited for by another thread, while
+// this one goes on with calls that wait.
+inline void check_duplicate_serves_another_thread(Communicator& communicator) {
+  const auto duplicate = communicator.duplicate();
+  std::vector<std::vector<float>> buckets;
+  for (int64_t i = 0; i < 6; ++i) {
+    buckets.push_back(contract_values<float>(communicator.rank(), 100 + i * 60000));
+  }
+  std::thread reducer([&] {
+    std::vector<std::unique_ptr<PendingOperation>> pending;
+    for (std::vector<float>& bucket : buckets) {
+      pending.push_back(duplicate->all_reduce_sum(
+          bucket.data(), static_cast<int64_t>(bucket.size()), ElementType::kFloat32));
+    }
+    for (const auto& operation : pending) operation->wait();
+  });
+  for (int64_t round = 0; round < 50; ++round) {
+    double value = contract_value<double>(communicator.rank(), round);
+    communicator.all_reduce_sum(&value, 1, ElementType::kFloat64)->wait();
+    EXPECT_EQ(value, sums_over_ranks<double>(communicator.size(), round + 1).back());
+    if (round % 10 == 0) check_all_gather_of_unequal_counts(communicator);
+  }
+  reducer.join();
+  for (const std::vector<float>& bucket : buckets) {
+    EXPECT_TRUE(bucket ==
+                sums_over_ranks<float>(communicator.size(), static_cast<int64_t>(bucket.size())));
+  }
+}
+
 struct CommunicatorCheck {
   std::string name;
   void (*run)(Communicator&);
@@ -233,6 +317,11 @@ inline const std::vector<CommunicatorCheck>& communicator_checks() {
       {"AllReduceByte", check_all_reduce_byte},
       {"AllReduceOfNothing", check_all_reduce_of_nothing},
       {"AllReduceRepeatsBitForBit", check_all_reduce_repeats_bit_for_bit},
+      {"LargeAllReduces", check_large_all_reduces},
+      {"AllReducesOfEverySize", check_all_reduces_of_every_size},
+      {"ManyOutstandingReductions", check_many_outstanding_reductions},
+      {"LargeAllReduceRepeatsBitForBit", check_large_all_reduce_repeats_bit_for_bit},
+      {"DuplicateServesAnotherThread", check_duplicate_serves_another_thread},
       {"TwoOutstandingReductions", check_two_outstanding_reductions},
       {"AllGatherOfUnequalCounts", check_all_gather_of_unequal_counts},
       {"AllGatherOfNothing", check_all_gather_of_nothing},
