@@ -51,7 +51,7 @@ models::ModelInput input_of(const models::InputFormat& format, uint64_t step) {
   models::ModelInput input;
   input.clips = share({6, kSmallFrames, 3, height, width}, 1);
   if (format.flow) input.flow = share({6, kSmallFrames, 2, height, width}, 2);
-  if (format.joints) {
+  if (format.joints || format.learns_joints) {
     input.joints = share({6, kSmallFrames, datastore::kJointCount, 3}, 3).abs() * 9;
     input.joints.select(3, 2).fill_(1);
   }
