@@ -110,9 +110,8 @@ std::optional<system_clock::time_point> end_of_slurm_job() {
 }
 
 std::function<bool()> stop_wanted(std::optional<system_clock::time_point> end, seconds margin) {
-  return [end, margin] {
-    return first_signal != 0 || (end && system_clock::now() + margin >= *end);
-  };
+  return
+      [end, margin] { return first_signal != 0 || (end && system_clock::now() + margin >= *end); };
 }
 
 }  // namespace muster::launcher

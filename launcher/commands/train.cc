@@ -191,8 +191,9 @@ int run_train(const std::vector<std::string>& arguments) {
   line.option("spec", "FILE", "the experiment, protobuf text format")
       .repeated("set", "PATH=VALUE", "change one setting, e.g. training.steps=100")
       .repeated("store", "NAME=DIR", "where a store of the experiment is")
-      .option("run", "DIR", "where the run goes; a finished one of these settings is left alone, an "
-                            "unfinished one goes on")
+      .option("run", "DIR",
+              "where the run goes; a finished one of these settings is left alone, an "
+              "unfinished one goes on")
       .flag("resume", "there must be a run to go on with")
       .flag("start-over", "set an unfinished run aside and begin anew")
       .option("time-limit", "DURATION", "stop with a checkpoint after this long, e.g. 1h30m")
