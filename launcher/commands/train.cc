@@ -21,7 +21,10 @@
 #include "monitoring/fan_out_progress.h"
 #include "monitoring/prometheus_sink.h"
 #include "monitoring/target_file.h"
+#include "trainer/heartbeat_channel.h"
 #include "trainer/training_loop.h"
+#include "trainer/watchdog.h"
+#include "trainer/watched_communicator.h"
 
 namespace muster::launcher {
 namespace {
@@ -50,6 +53,11 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
   request.store_directory = found->second;
   request.run_directory = line.path("run");
   if (!data.protocol().empty()) require_known_protocol("data.protocol", data.protocol());
+  const int64_t limit = request.experiment.training().watchdog_seconds();
+  if (limit < 0) {
+    throw InputError("training.watchdog_seconds", "is " + std::to_string(limit),
+                     "choose 0, for no watchdog, or more");
+  }
   return request;
 }
 
@@ -79,9 +87,20 @@ struct Metrics {
   }
 };
 
+// The watchdog's lines say after which step a rank was seen.
+class NotedSteps : public common::SilentProgress {
+ public:
+  explicit NotedSteps(trainer::OperationBoard& board) : board_(board) {}
+  void step(const common::StepReport& report) override { board_.finish_step(report.step); }
+
+ private:
+  trainer::OperationBoard& board_;
+};
+
 void train_on_this_rank(const trainer::TrainingRequest& request, const CommandLine& line,
-                        trainer::Communicator& communicator) {
-  std::vector<common::ProgressSink*> sinks;
+                        trainer::Communicator& communicator, trainer::OperationBoard& board) {
+  NotedSteps noted_steps(board);
+  std::vector<common::ProgressSink*> sinks = {&noted_steps};
   std::unique_ptr<common::ProgressSink> terminal;
   if (communicator.rank() == 0) {
     terminal = terminal_progress();
@@ -110,11 +129,18 @@ void print_as_json(const std::string& directory) {
 // A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data
 // are the same on every rank, so only rank 0 tells them.
 int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
-  const auto communicator = trainer::started_by_mpi_launcher()
-                                ? trainer::create_mpi_communicator()
-                                : trainer::create_single_communicator();
+  const auto bare = trainer::started_by_mpi_launcher() ? trainer::create_mpi_communicator()
+                                                       : trainer::create_single_communicator();
+  trainer::OperationBoard board;
+  const auto communicator = trainer::create_watched_communicator(*bare, board);
+  std::optional<trainer::Watchdog> watchdog;
+  trainer::WatchdogOptions options;
+  options.limit_seconds = request.experiment.training().watchdog_seconds();
+  if (bare->size() > 1 && options.limit_seconds > 0) {
+    watchdog.emplace(*bare, trainer::create_mpi_heartbeat_channel(), board, options);
+  }
   try {
-    train_on_this_rank(request, line, *communicator);
+    train_on_this_rank(request, line, *communicator, board);
     if (line.has("json") && communicator->rank() == 0) print_as_json(request.run_directory);
     return kExitDone;
   } catch (const std::exception& failure) {
@@ -125,6 +151,7 @@ int train_together(const trainer::TrainingRequest& request, const CommandLine& l
     } else {
       ::sleep(2);  // rank 0 has the same fault and speaks first
     }
+    if (watchdog) watchdog->announce_failure();
     communicator->abort(input ? kExitBadInput : kExitFailed);
     throw;  // not reached
   }

@@ -61,7 +61,7 @@ TEST(StageAnnotationTest, TheWalkReachesTheDeepestGroups) {
 
 TEST(StageAnnotationTest, HowFastTheLoaderRunsIsNeverHashed) {
   const Descriptor* training = proto::Training::descriptor();
-  for (const char* name : {"loader_threads", "prefetch_batches"}) {
+  for (const char* name : {"loader_threads", "prefetch_batches", "watchdog_seconds"}) {
     EXPECT_EQ(training->FindFieldByName(name)->options().GetExtension(proto::stage),
               proto::EXECUTION);
   }
