@@ -53,7 +53,7 @@ class MpiOperation : public PendingOperation {
 
  private:
   const std::shared_ptr<MpiLibrary> library_;
-  const std::shared_ptr<MpiWork> work_;
+  std::shared_ptr<MpiWork> work_;
 };
 
 class MpiCommunicator : public Communicator {
@@ -79,7 +79,7 @@ class MpiCommunicator : public Communicator {
     const std::lock_guard<std::mutex> lock(library_->mutex());
     std::shared_ptr<MpiWork> work;
     if (MpiAllReduce::suits(count, type, size())) {
-      work = std::make_shared<MpiAllReduce>(buffer, count, type, group_, reductions_++);
+      work = std::make_shared<MpiAllReduce>(buffer, count, type, group_, reductions_++, scratch_);
     } else {
       const auto request = std::make_shared<MpiRequest>(rank(), "all_reduce");
       check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer, as_int(count), mpi_type(type), MPI_SUM,
@@ -150,6 +150,7 @@ class MpiCommunicator : public Communicator {
   std::shared_ptr<MpiLibrary> library_;  // goes last
   MpiGroup group_;
   int64_t reductions_ = 0;
+  const std::shared_ptr<MpiScratch> scratch_ = std::make_shared<MpiScratch>();
 };
 
 }  // namespace

@@ -7,12 +7,25 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "trainer/communicator.h"
 #include "trainer/mpi_library.h"
 
 namespace muster::trainer {
+
+// Memory for others' contributions, used again and again: fresh pages cost as much as the sums.
+// Under MpiLibrary::mutex().
+class MpiScratch {
+ public:
+  using Block = std::unique_ptr<char[]>;
+  Block take(size_t bytes);  // the same number in every call
+  void give_back(Block block);
+
+ private:
+  std::vector<Block> free_;
+};
 
 struct MpiGroup {
   MPI_Comm communicator = MPI_COMM_NULL;
@@ -22,8 +35,10 @@ struct MpiGroup {
 class MpiAllReduce : public MpiWork {
  public:
   // `sequence` counts the calls on this group: it keeps the messages of different calls apart.
+  // `scratch` is the group's. Made and destroyed under MpiLibrary::mutex().
   MpiAllReduce(void* buffer, int64_t count, ElementType type, const MpiGroup& group,
-               int64_t sequence);
+               int64_t sequence, std::shared_ptr<MpiScratch> scratch);
+  ~MpiAllReduce() override;
   bool advance() override;
 
   // Whether this is the way for such a buffer; the same on every rank.
@@ -41,7 +56,7 @@ class MpiAllReduce : public MpiWork {
     int64_t segment = 0;
     std::vector<Exchange> theirs;     // per rank: of its piece
     std::vector<Exchange> ours;       // per rank: of our piece
-    std::vector<char> contributions;  // per rank, one segment each
+    MpiScratch::Block contributions;  // per rank but this one, a segment each
     bool busy = false;
   };
   // Elements of the buffer.
@@ -51,7 +66,7 @@ class MpiAllReduce : public MpiWork {
 
   Stretch stretch(int piece, int64_t segment) const;
   char* at(const Stretch& stretch) const;
-  char* contribution(Slot& slot, int from) const;
+  char* contribution(const Slot& slot, int from) const;
   int tag(int64_t segment, bool sum) const;
   bool start(Slot& slot);
   bool advance_theirs(Slot& slot, int rank);
@@ -67,6 +82,7 @@ class MpiAllReduce : public MpiWork {
   const MpiGroup group_;
   const int64_t sequence_;
   const int64_t segment_elements_, segments_;
+  const std::shared_ptr<MpiScratch> scratch_;
   int64_t next_segment_ = 0;
   std::vector<Slot> slots_;
 };

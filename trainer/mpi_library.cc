@@ -108,10 +108,11 @@ void MpiLibrary::progress_in_background(std::shared_ptr<MpiWork> work) {
   if (asleep_) changed_.notify_one();
 }
 
-void MpiLibrary::forget(const std::shared_ptr<MpiWork>& work) {
+void MpiLibrary::forget(std::shared_ptr<MpiWork>& work) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!work->done) abandoned_.push_back(work);
   background_.erase(std::remove(background_.begin(), background_.end(), work), background_.end());
+  work.reset();
 }
 
 bool MpiLibrary::advance(MpiWork& work) {

@@ -57,9 +57,9 @@ class MpiLibrary {
   // From now on the progress thread advances it; it sleeps between polls, and for good while there
   // is no work. Call with mutex() held.
   void progress_in_background(std::shared_ptr<MpiWork> work);
-  // The progress thread lets go of it. What is not done then never will be, but MPI may still write
-  // to its memory, which is kept.
-  void forget(const std::shared_ptr<MpiWork>& work);
+  // The progress thread lets go of it, and so does the caller. What is not done then never will be,
+  // but MPI may still write to its memory, which is kept.
+  void forget(std::shared_ptr<MpiWork>& work);
   // Advances `work` until it is done; rethrows its failure. Spins for microseconds only, then lets
   // others have the core: at once where ranks outnumber the cores of their host. Without mutex().
   void finish(MpiWork& work);

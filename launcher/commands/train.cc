@@ -23,7 +23,10 @@
 #include "monitoring/log_file_sink.h"
 #include "monitoring/prometheus_sink.h"
 #include "monitoring/target_file.h"
+#include "trainer/heartbeat_channel.h"
 #include "trainer/training_loop.h"
+#include "trainer/watchdog.h"
+#include "trainer/watched_communicator.h"
 
 namespace muster::launcher {
 namespace {
@@ -77,6 +80,11 @@ trainer::TrainingRequest training_request(const CommandLine& line) {
   if (line.has("resume")) request.unfinished = trainer::UnfinishedRun::kDemand;
   if (line.has("start-over")) request.unfinished = trainer::UnfinishedRun::kSetAside;
   request.stop_wanted = stop_wanted(end_of_time(line), stop_margin(line));
+  const int64_t limit = request.experiment.training().watchdog_seconds();
+  if (limit < 0) {
+    throw InputError("training.watchdog_seconds", "is " + std::to_string(limit),
+                     "choose 0, for no watchdog, or more");
+  }
   return request;
 }
 
@@ -108,14 +116,26 @@ struct Metrics {
 
 std::string log_name(int rank) { return "rank-" + std::to_string(rank) + ".log"; }
 
+// The watchdog's lines say after which step a rank was seen.
+class NotedSteps : public common::SilentProgress {
+ public:
+  explicit NotedSteps(trainer::OperationBoard& board) : board_(board) {}
+  void step(const common::StepReport& report) override { board_.finish_step(report.step); }
+
+ private:
+  trainer::OperationBoard& board_;
+};
+
 trainer::TrainingEnd train_on_this_rank(const trainer::TrainingRequest& request,
                                         const CommandLine& line,
-                                        trainer::Communicator& communicator) {
+                                        trainer::Communicator& communicator,
+                                        trainer::OperationBoard& board) {
+  NotedSteps noted_steps(board);
   monitoring::LogFileSink log(request.run_directory / "logs" / log_name(communicator.rank()));
   log.note("rank " + std::to_string(communicator.rank()) + " of " +
            std::to_string(communicator.size()) + " on " + common::host_name() + ", process " +
            std::to_string(::getpid()) + ", muster " + common::version() + " " + common::commit());
-  std::vector<common::ProgressSink*> sinks = {&log};
+  std::vector<common::ProgressSink*> sinks = {&noted_steps, &log};
   std::unique_ptr<common::ProgressSink> terminal;
   if (communicator.rank() == 0) {
     terminal = terminal_progress();
@@ -159,11 +179,18 @@ void print_as_json(const std::string& directory) {
 // A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data
 // are the same on every rank, so only rank 0 tells them.
 int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
-  const auto communicator = trainer::started_by_mpi_launcher()
-                                ? trainer::create_mpi_communicator()
-                                : trainer::create_single_communicator();
+  const auto bare = trainer::started_by_mpi_launcher() ? trainer::create_mpi_communicator()
+                                                       : trainer::create_single_communicator();
+  trainer::OperationBoard board;
+  const auto communicator = trainer::create_watched_communicator(*bare, board);
+  std::optional<trainer::Watchdog> watchdog;
+  trainer::WatchdogOptions options;
+  options.limit_seconds = request.experiment.training().watchdog_seconds();
+  if (bare->size() > 1 && options.limit_seconds > 0) {
+    watchdog.emplace(*bare, trainer::create_mpi_heartbeat_channel(), board, options);
+  }
   try {
-    if (train_on_this_rank(request, line, *communicator) == trainer::TrainingEnd::kStopped) {
+    if (train_on_this_rank(request, line, *communicator, board) == trainer::TrainingEnd::kStopped) {
       if (communicator->rank() == 0) tell_stop(request, line.has("json"));
       return kExitStoppedOnRequest;
     }
@@ -177,6 +204,7 @@ int train_together(const trainer::TrainingRequest& request, const CommandLine& l
     } else {
       ::sleep(2);  // rank 0 has the same fault and speaks first
     }
+    if (watchdog) watchdog->announce_failure();
     communicator->abort(input ? kExitBadInput : kExitFailed);
     throw;  // not reached
   }

@@ -62,7 +62,7 @@ TEST(StageAnnotationTest, TheWalkReachesTheDeepestGroups) {
 TEST(StageAnnotationTest, HowFastATrainingRunsIsNeverHashed) {
   const Descriptor* training = proto::Training::descriptor();
   for (const char* name : {"loader_threads", "prefetch_batches", "bucket_bytes", "overlap",
-                           "check_parameters_every"}) {
+                           "check_parameters_every", "watchdog_seconds"}) {
     EXPECT_EQ(training->FindFieldByName(name)->options().GetExtension(proto::stage),
               proto::EXECUTION);
   }
