@@ -91,6 +91,7 @@ void RunKeeper::load(int64_t step) {
                        folder.string());
   setup_.update->load_state(content.optimizer);
   state_ = content.state;
+  written_step_ = step;
   losses_since_checkpoint_.clear();
 }
 

@@ -19,34 +19,11 @@
 namespace muster::trainer {
 namespace {
 
-// Waves with joints, for networks that look at some.
-class WavesWithJoints : public WaveDataset {
- public:
-  using WaveDataset::WaveDataset;
-  std::vector<datastore::Joint> read_joints(size_t tracklet) const override {
-    std::vector<datastore::Joint> joints;
-    for (int64_t frame = 0; frame < tracklets()[tracklet].frames; ++frame) {
-      for (int joint = 0; joint < datastore::kJointCount; ++joint) {
-        const auto place = static_cast<float>(joint);
-        joints.push_back({4 + std::fmod(place * 3, 8.0f), 1 + 1.5f * place, 1});
-      }
-    }
-    return joints;
-  }
-};
-
 class CatalogRowsTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = std::make_unique<common::TestDirectory>();
-    datastore::IngestOptions options;
-    options.frame_height = 24;
-    options.frame_width = 16;
-    options.flow_height = 12;
-    options.flow_width = 8;
-    options.encoding = datastore::FrameEncoding::kRaw;
-    common::SilentProgress progress;
-    datastore::ingest(WavesWithJoints(6), *shared_ / "store", options, progress);
+    build_tiny_store(*shared_ / "store", JointWaveDataset(6));
   }
   static void TearDownTestSuite() { shared_.reset(); }
 

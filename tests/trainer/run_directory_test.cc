@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "common/atomic_file.h"
@@ -11,6 +12,7 @@
 #include "common/error.h"
 #include "models/safetensors.h"
 #include "tests/common/support.h"
+#include "trainer/checkpoint.h"
 
 namespace muster::trainer {
 namespace {
@@ -52,11 +54,22 @@ common::StepReport report_of(int64_t step) {
 
 class RunDirectoryTest : public testing::Test {
  protected:
-  RunDirectory open() { return RunDirectory(path_, example_experiment(), example_facts()); }
+  // Ready for its first step.
+  RunDirectory open(UnfinishedRun unfinished = UnfinishedRun::kContinue) {
+    RunDirectory run(path_, example_experiment(), example_facts(), unfinished);
+    run.begin_after(0);
+    return run;
+  }
   void finish(int64_t steps) {
     RunDirectory run = open();
-    run.write_checkpoint(steps, {{"a", at::full({2}, 3.0)}});
-    run.write_result(report_of(steps), 10);
+    CheckpointState state;
+    state.step = steps;
+    write_checkpoint(run.checkpoints(), state, {{"a", at::full({2}, 3.0)}}, {});
+    run.write_result({steps, 1.5, report_of(steps).losses, 10});
+  }
+  int64_t lines_of_progress() {
+    const std::string text = common::read_file(path_ / "progress.jsonl");
+    return std::count(text.begin(), text.end(), '\n');
   }
   json json_of(const std::string& name) { return json::parse(common::read_file(path_ / name)); }
 
@@ -79,19 +92,93 @@ TEST_F(RunDirectoryTest, StartsWithSpecAndProvenance) {
   EXPECT_TRUE(provenance.contains("commit"));
 }
 
-TEST_F(RunDirectoryTest, AnUnfinishedRunIsSetAside) {
+TEST_F(RunDirectoryTest, AnUnfinishedRunOfTheSameTrainingGoesOn) {
   open().append_progress(report_of(1), "hash");
+  RunDirectory run(path_, example_experiment(), example_facts());
+  EXPECT_TRUE(run.continues());
+  EXPECT_EQ(lines_of_progress(), 1);
+  run.begin_after(1);
+  run.append_progress(report_of(2), "hash");
+  EXPECT_EQ(lines_of_progress(), 2);
+  EXPECT_EQ(common::names_in(path_.parent_path()), std::vector<std::string>{"first"});
+}
+
+TEST_F(RunDirectoryTest, StepsThatAreTakenAgainAreForgotten) {
+  {
+    RunDirectory run = open();
+    for (const int64_t step : {1, 2, 3}) run.append_progress(report_of(step), "hash");
+  }
+  std::ofstream(path_ / "progress.jsonl", std::ios::app) << "{\"step\": 4, \"lo";  // cut off
+  RunDirectory(path_, example_experiment(), example_facts()).begin_after(2);
+  EXPECT_EQ(lines_of_progress(), 2);
+  EXPECT_TRUE(contains(common::read_file(path_ / "progress.jsonl"), "\"step\":2"));
+}
+
+TEST_F(RunDirectoryTest, EveryLifeIsRecorded) {
   open();
+  TrainingFacts other_ranks = example_facts();
+  other_ranks.ranks = 5;
+  RunDirectory(path_, example_experiment(), other_ranks).begin_after(4);
+  const json lives = json_of("provenance.json").at("lives");
+  ASSERT_EQ(lives.size(), 2u);
+  EXPECT_EQ(lives[0].at("from_step"), 0);
+  EXPECT_EQ(lives[0].at("ranks"), 3);
+  EXPECT_EQ(lives[1].at("from_step"), 4);
+  EXPECT_EQ(lives[1].at("ranks"), 5);
+}
+
+TEST_F(RunDirectoryTest, AnUnfinishedRunOfAnotherTrainingIsSetAside) {
+  open().append_progress(report_of(1), "hash");
+  proto::Experiment other = example_experiment();
+  other.mutable_training()->set_steps(8);
+  RunDirectory run(path_, other, example_facts());
+  EXPECT_FALSE(run.continues());
+  EXPECT_EQ(run.set_aside(), path_.string() + ".unfinished-1");
   EXPECT_EQ(common::names_in(path_.parent_path()),
             (std::vector<std::string>{"first", "first.unfinished-1"}));
-  EXPECT_FALSE(common::read_file(path_.string() + ".unfinished-1/progress.jsonl").empty());
+  EXPECT_FALSE(common::read_file(run.set_aside() / "progress.jsonl").empty());
   EXPECT_TRUE(common::read_file(path_ / "progress.jsonl").empty());
 }
 
+TEST_F(RunDirectoryTest, AnotherStoreIsAnotherTraining) {
+  open();
+  TrainingFacts other = example_facts();
+  other.store_hash = "def456";
+  EXPECT_FALSE(RunDirectory(path_, example_experiment(), other).continues());
+}
+
+TEST_F(RunDirectoryTest, ExecutionSettingsAreNoOtherTraining) {
+  open();
+  proto::Experiment other = example_experiment();
+  other.mutable_training()->set_loader_threads(7);
+  EXPECT_TRUE(RunDirectory(path_, other, example_facts()).continues());
+}
+
 TEST_F(RunDirectoryTest, SeveralUnfinishedRunsAreKept) {
-  for (int i = 0; i < 3; ++i) open();
+  for (int i = 0; i < 3; ++i) open(UnfinishedRun::kSetAside);
   EXPECT_EQ(common::names_in(path_.parent_path()),
             (std::vector<std::string>{"first", "first.unfinished-1", "first.unfinished-2"}));
+}
+
+TEST_F(RunDirectoryTest, WhoDemandsARunGetsTheSameTrainingOrNothing) {
+  EXPECT_THROW(open(UnfinishedRun::kDemand), InputError);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  open();
+  EXPECT_TRUE(open(UnfinishedRun::kDemand).continues());
+  proto::Experiment other = example_experiment();
+  other.mutable_training()->set_seed(5);
+  EXPECT_THROW(RunDirectory(path_, other, example_facts(), UnfinishedRun::kDemand), InputError);
+  EXPECT_EQ(common::names_in(path_.parent_path()), std::vector<std::string>{"first"});
+}
+
+// Of a run that was killed before its first file, or of before runs had identities.
+TEST_F(RunDirectoryTest, ARunWithoutAnIdentityIsSetAside) {
+  open();
+  for (const char* damage : {"{", "{\"identities\": 12}", "7"}) {
+    common::write_file_atomically(path_ / "provenance.json", damage);
+    EXPECT_FALSE(open().continues());
+  }
+  EXPECT_EQ(common::names_in(path_.parent_path()).size(), 4u);
 }
 
 TEST_F(RunDirectoryTest, AFinishedRunIsNotTouched) {
@@ -157,27 +244,9 @@ TEST_F(RunDirectoryTest, ProgressIsOneObjectALine) {
   EXPECT_EQ(line.at("phase_seconds").at("backward"), 0.25);
 }
 
-TEST_F(RunDirectoryTest, CheckpointsAreNamedByStep) {
-  RunDirectory run = open();
-  run.write_checkpoint(0, {{"a", at::zeros({1})}});
-  run.write_checkpoint(123, {{"a", at::zeros({1})}});
-  EXPECT_EQ(common::names_in(path_ / "checkpoints"),
-            (std::vector<std::string>{"step-00000000", "step-00000123"}));
-}
-
-TEST_F(RunDirectoryTest, ACheckpointHoldsWeightsAndState) {
-  open().write_checkpoint(5, {{"a", at::full({2}, 3.0)}});
-  const auto folder = path_ / "checkpoints" / "step-00000005";
-  const auto content = models::read_safetensors(folder / "model.safetensors");
-  EXPECT_EQ(content.tensors.at("a")[1].item<float>(), 3);
-  const json state = json_of("checkpoints/step-00000005/state.json");
-  EXPECT_EQ(state.at("step"), 5);
-  EXPECT_EQ(state.at("identities"), 12);
-}
-
 TEST_F(RunDirectoryTest, IsFinishedOnlyWithAResult) {
   EXPECT_FALSE(is_finished_run(path_));
-  open().write_checkpoint(7, {});
+  open();
   EXPECT_FALSE(is_finished_run(path_));
   finish(7);
   EXPECT_TRUE(is_finished_run(path_));
