@@ -62,7 +62,8 @@ std::string whole_seconds(double seconds) {
 // What was last seen of the rank at fault, then everybody else.
 std::string with_places(const std::string& fault, const std::vector<RankSight>& ranks, int rank) {
   const std::string others = described_others(ranks, rank);
-  return "muster: " + fault + ": last seen " + described(ranks[static_cast<size_t>(rank)]) +
+  const RankSight& sight = ranks[static_cast<size_t>(rank)];
+  return "muster: " + fault + (sight.heard ? ": last seen " : ": ") + described(sight) +
          (others.empty() ? "" : "; " + others);
 }
 

@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "tests/ranks/world.h"
 #include "tests/trainer/communicator_contract.h"
+#include "trainer/heartbeat_channel.h"
+#include "trainer/watched_communicator.h"
 
 namespace muster::trainer {
 namespace {
@@ -14,6 +18,46 @@ TEST_P(MpiCommunicatorContractTest, Holds) { GetParam().run(world()); }
 INSTANTIATE_TEST_SUITE_P(Checks, MpiCommunicatorContractTest,
                          testing::ValuesIn(communicator_checks()),
                          [](const auto& test) { return test.param.name; });
+
+class WatchedMpiCommunicatorContractTest : public testing::TestWithParam<CommunicatorCheck> {};
+
+TEST_P(WatchedMpiCommunicatorContractTest, Holds) {
+  OperationBoard board;
+  GetParam().run(*create_watched_communicator(world(), board));
+}
+
+INSTANTIATE_TEST_SUITE_P(Checks, WatchedMpiCommunicatorContractTest,
+                         testing::ValuesIn(communicator_checks()),
+                         [](const auto& test) { return test.param.name; });
+
+// Every rank sends to every other one; the latest of what could not leave yet replaces the rest.
+TEST(MpiHeartbeatChannelTest, TheLatestOfEachRankArrivesAtAll) {
+  const auto channel = create_mpi_heartbeat_channel();
+  Heartbeat own;
+  own.rank = world().rank();
+  for (int64_t step = 1; step <= 100; ++step) {
+    own.place.step = step;
+    own.place.channels[3].started = 7 * step;
+    for (int rank = 0; rank < world().size(); ++rank) {
+      if (rank != own.rank) channel->send(rank, own);
+    }
+  }
+  std::map<int, Heartbeat> last;
+  int complete = 0;
+  while (complete < world().size() - 1 || !channel->all_sent()) {
+    for (const Heartbeat& heartbeat : channel->receive()) {
+      EXPECT_GT(heartbeat.place.step, last[heartbeat.rank].place.step) << "out of order";
+      last[heartbeat.rank] = heartbeat;
+      complete += heartbeat.place.step == 100;
+    }
+  }
+  EXPECT_EQ(static_cast<int>(last.size()), world().size() - 1);
+  for (const auto& [rank, heartbeat] : last) {
+    EXPECT_NE(rank, world().rank());
+    EXPECT_EQ(heartbeat.place.channels[3].started, 700);
+  }
+  world().barrier();
+}
 
 TEST(MpiCommunicatorTest, TheLauncherIsNoticed) {
   EXPECT_TRUE(world().size() == 1 || started_by_mpi_launcher());
