@@ -1,10 +1,8 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 
 #include "common/error.h"
 #include "trainer/update_kernels.h"
@@ -79,35 +77,34 @@ struct Squares {
   double whole = 0, clamped = 0;
 };
 
+// Sums of the type itself over a few elements each, side by side as vector instructions make them;
+// from block to block in float64.
+constexpr int64_t kLanes = 16, kBlockElements = 64 * kLanes;
+
+template <typename T, typename Read>
+double sum_of_squares(const T* gradient, int64_t elements, const Read& read) {
+  double sum = 0;
+  for (int64_t begin = 0; begin < elements; begin += kBlockElements) {
+    const int64_t end = std::min(elements, begin + kBlockElements);
+    T lanes[kLanes] = {};
+    int64_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        const T value = read(gradient[i + lane]);
+        lanes[lane] += value * value;
+      }
+    }
+    for (; i < end; ++i) lanes[0] += read(gradient[i]) * read(gradient[i]);
+    for (const T lane : lanes) sum += lane;
+  }
+  return sum;
+}
+
 template <typename T>
 Squares squares_of(const T* gradient, int64_t elements, double clamp) {
-  constexpr int64_t kLanes = 8;  // sums side by side, which vector instructions make
-  std::array<double, kLanes> whole{}, clamped{};
-  const Clipped<T> clipped({clamp, 1});
-  int64_t i = 0;
-  for (; i + kLanes <= elements; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const double value = gradient[i + lane];
-      whole[static_cast<size_t>(lane)] += value * value;
-    }
-    if (clamp <= 0) continue;
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const double value = clipped(gradient[i + lane]);
-      clamped[static_cast<size_t>(lane)] += value * value;
-    }
-  }
-  Squares sums;
-  for (; i < elements; ++i) {
-    const double value = gradient[i], limited = clipped(gradient[i]);
-    sums.whole += value * value;
-    sums.clamped += limited * limited;
-  }
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    sums.whole += whole[lane];
-    sums.clamped += clamped[lane];
-  }
-  if (clamp <= 0) sums.clamped = sums.whole;
-  return sums;
+  const double whole = sum_of_squares(gradient, elements, [](T value) { return value; });
+  if (clamp <= 0) return {whole, whole};
+  return {whole, sum_of_squares(gradient, elements, Clipped<T>({clamp, 1}))};
 }
 
 template <typename T>
