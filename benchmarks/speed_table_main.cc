@@ -5,6 +5,7 @@
 #include <functional>
 #include <iostream>
 
+#include "benchmarks/evaluation/cmc_rows.h"
 #include "benchmarks/guarded_main.h"
 #include "benchmarks/loader/loader_rows.h"
 #include "benchmarks/print_table.h"
@@ -32,6 +33,7 @@ std::vector<Part> parts() {
       {"flow", "flow against OpenCV's filters", false, [](const fs::path&) { return flow_rows(); }},
       {"ingest", "ingest against its computing alone", false, ingest_rows},
       {"verify", "verification against CRC32C over mmap", false, verify_rows},
+      {"cmc", "CMC and mAP against a bare matrix product and numpy", false, cmc_rows},
       {"memory", "memory of an ingest at MARS's scale (--long)", true, mars_memory_rows},
   };
 }
