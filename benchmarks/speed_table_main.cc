@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "benchmarks/communication/communication_rows.h"
+#include "benchmarks/evaluation/cmc_rows.h"
 #include "benchmarks/guarded_main.h"
 #include "benchmarks/loader/loader_rows.h"
 #include "benchmarks/print_table.h"
@@ -35,6 +36,7 @@ std::vector<Part> parts() {
       {"verify", "verification against CRC32C over mmap", false, verify_rows},
       {"all_reduce", "all-reduce of two ranks against bare MPI", false,
        [](const fs::path&) { return all_reduce_rows(); }},
+      {"cmc", "CMC and mAP against a bare matrix product and numpy", false, cmc_rows},
       {"memory", "memory of an ingest at MARS's scale (--long)", true, mars_memory_rows},
   };
 }

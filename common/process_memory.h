@@ -1,5 +1,7 @@
-// How this process deals with memory that it has freed.
+// How this process deals with memory.
 #pragma once
+
+#include <cstdint>
 
 namespace muster::common {
 
@@ -8,5 +10,9 @@ namespace muster::common {
 // threads are started. Results stay the same; speed and memory do not: an idle process holds more,
 // and, as no tensor has a mapping of its own (M_MMAP_MAX 0), fragmentation can raise the peak.
 void keep_freed_memory();
+
+// The most memory that this process has had resident so far, in bytes (VmHWM). Throws SystemError
+// where the system does not say.
+int64_t peak_resident_bytes();
 
 }  // namespace muster::common

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,9 @@ struct FeatureTensor {
   int64_t size() const;        // numbers in one variant of one row
 };
 
+// Tensors that stay in their file. One thread.
+class StoredTensors;
+
 // One row per tracklet.
 struct FeatureTable {
   int64_t rows = 0, variants = 1, features = 0;  // features 0: the signature has no such tensor
@@ -25,6 +30,32 @@ struct FeatureTable {
   std::vector<int32_t> identity, camera, role;   // role: datastore::Role bits
   std::map<std::string, std::string> facts;      // where they come from, for provenance
   std::string name = "features";                 // the file, for messages
+  std::shared_ptr<StoredTensors> stored;         // if there, all `values` are empty and stay there
+
+  // "features" and the names of `further`.
+  std::vector<std::string> tensors() const;
+  int64_t row_size(const std::string& tensor) const;  // numbers in one row, all variants
+  int64_t row_bytes() const;                          // of all tensors
+};
+
+// Rows of a tensor, ascending, into `to`: [rows, variants, shape...]. Throws SystemError.
+void copy_rows(const FeatureTable& table, const std::string& tensor,
+               const std::vector<int64_t>& rows, float* to);
+
+// A feature file that is written row by row. One thread.
+class FeatureFileWriter {
+ public:
+  // `table` says rows, variants, shapes and facts; its values, identities, ... are not looked at.
+  FeatureFileWriter(const std::filesystem::path& path, const FeatureTable& table);
+  ~FeatureFileWriter();
+  // The next `count` rows of a tensor, [count, variants, shape...].
+  void append(const std::string& tensor, int64_t count, const float* values);
+  // Once every tensor has all its rows: identity, camera and role of `table`. Closes the file.
+  void finish(const FeatureTable& table);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // Written aside and renamed. Throws SystemError naming the file.
@@ -36,7 +67,9 @@ void require_replaceable_feature_file(const std::filesystem::path& path);
 
 // Throws InputError naming the file and what is missing or does not fit. How many variants there
 // are says the attribute `variants`; without it a `features` dataset of three axes, or there is
-// one.
-FeatureTable read_feature_file(const std::filesystem::path& path);
+// one. Tensors of more than `memory_bytes` together are looked through and stay in the file, which
+// is then open as long as a copy of the table lives.
+FeatureTable read_feature_file(const std::filesystem::path& path,
+                               int64_t memory_bytes = std::numeric_limits<int64_t>::max());
 
 }  // namespace muster::trainer

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/error.h"
@@ -30,9 +31,18 @@ LabelledVectors training_rows(const FeatureTable& table) {
     throw common::InputError(table.name, "has no row with the train role",
                              "extract with --role train, or name a file with --train-features");
   }
-  const at::Tensor all = at::from_blob(const_cast<float*>(table.values.data()),
-                                       {table.rows, table.variants, table.features}, at::kFloat);
-  training.vectors = all.index_select(0, at::tensor(rows, at::kLong)).to(at::kDouble).mean(1);
+  constexpr size_t kRowsAtOnce = 512;
+  std::vector<at::Tensor> means;
+  for (size_t first = 0; first < rows.size(); first += kRowsAtOnce) {
+    const size_t last = std::min(rows.size(), first + kRowsAtOnce);
+    const at::Tensor block = at::empty(
+        {static_cast<int64_t>(last - first), table.variants, table.features}, at::kFloat);
+    copy_rows(table, "features",
+              {rows.begin() + static_cast<long>(first), rows.begin() + static_cast<long>(last)},
+              block.data_ptr<float>());
+    means.push_back(block.to(at::kDouble).mean(1));
+  }
+  training.vectors = at::cat(means);
   return training;
 }
 

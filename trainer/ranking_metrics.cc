@@ -1,7 +1,7 @@
 #include "trainer/ranking_metrics.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 namespace muster::trainer {
 
@@ -9,33 +9,46 @@ RankingMetrics::RankingMetrics(std::vector<GalleryItem> gallery,
                                const datastore::ScoringRules& rules)
     : gallery_(std::move(gallery)), rules_(rules), first_match_at_(gallery_.size(), 0) {}
 
+// Nothing is sorted but the matches: an item counts before the first match that it does not rank
+// behind, and so before those after that one.
 void RankingMetrics::add_query(int32_t identity, int32_t camera, const float* distances) {
-  std::vector<int32_t> order;
+  using Place = std::pair<float, size_t>;  // equal distances rank in the gallery's order
+  std::vector<Place> matches;
   for (size_t i = 0; i < gallery_.size(); ++i) {
     const GalleryItem& item = gallery_[i];
-    const bool same_view = item.identity == identity && item.camera == camera;
-    if (!item.ignored && !same_view) order.push_back(static_cast<int32_t>(i));
+    if (item.ignored || item.identity != identity || item.camera == camera) continue;
+    matches.emplace_back(distances[i], i);
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int32_t a, int32_t b) { return distances[a] < distances[b]; });
-  std::vector<size_t> match_ranks;
-  for (size_t rank = 0; rank < order.size(); ++rank) {
-    if (gallery_[static_cast<size_t>(order[rank])].identity == identity) {
-      match_ranks.push_back(rank);
-    }
+  std::sort(matches.begin(), matches.end());
+  std::vector<int64_t> before(matches.size() + 1, 0);
+  for (size_t i = 0; i < gallery_.size() && !matches.empty(); ++i) {
+    const GalleryItem& item = gallery_[i];
+    if (item.ignored || item.identity == identity) continue;
+    const auto behind = std::lower_bound(matches.begin(), matches.end(), Place(distances[i], i));
+    ++before[static_cast<size_t>(behind - matches.begin())];
   }
+  std::vector<int64_t> ranks;
+  int64_t others = 0;
+  for (size_t i = 0; i < matches.size(); ++i) {
+    others += before[i];
+    ranks.push_back(others + static_cast<int64_t>(i));
+  }
+  add_ranks(ranks);
+}
+
+void RankingMetrics::add_ranks(const std::vector<int64_t>& match_ranks) {
   if (match_ranks.empty()) {
     ++without_match_;
     if (rules_.unmatched == datastore::UnmatchedQueries::kMissed) ++queries_;
     return;
   }
   ++queries_;
-  ++first_match_at_[match_ranks.front()];
+  ++first_match_at_[static_cast<size_t>(match_ranks.front())];
   sum_of_average_precision_ += average_precision(match_ranks);
 }
 
 // Ranks are 0-based and ascending; at least one.
-double RankingMetrics::average_precision(const std::vector<size_t>& match_ranks) const {
+double RankingMetrics::average_precision(const std::vector<int64_t>& match_ranks) const {
   double sum = 0;
   for (size_t i = 0; i < match_ranks.size(); ++i) {
     const auto matches_before = static_cast<double>(i);

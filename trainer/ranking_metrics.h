@@ -34,10 +34,12 @@ class RankingMetrics {
   // of the query's own identity and camera are as if they were not there, so a query that is also
   // gallery never meets itself.
   void add_query(int32_t identity, int32_t camera, const float* distances);
+  // The same, told where the matches rank among the items that the query sees: from 0, ascending.
+  void add_ranks(const std::vector<int64_t>& match_ranks);
   RankingResult result() const;
 
  private:
-  double average_precision(const std::vector<size_t>& match_ranks) const;
+  double average_precision(const std::vector<int64_t>& match_ranks) const;
 
   std::vector<GalleryItem> gallery_;
   datastore::ScoringRules rules_;

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "datastore/tracklet_role.h"
+#include "trainer/euclidean_ranks.h"
 #include "trainer/metric_training.h"
 #include "trainer/signature_rows.h"
 
@@ -15,6 +16,7 @@ namespace muster::trainer {
 namespace {
 
 constexpr int64_t kQueryBlock = 64, kGalleryBlock = 1024;
+constexpr size_t kLearnedBlock = 512;
 
 std::vector<int64_t> rows_with(const FeatureTable& table, int32_t roles) {
   std::vector<int64_t> rows;
@@ -38,25 +40,6 @@ std::vector<int64_t> gallery_rows_of(const FeatureTable& table, datastore::Galle
     rows.erase(std::remove_if(rows.begin(), rows.end(), left_out), rows.end());
   }
   return rows;
-}
-
-// [variants, rows, features], unit length per vector for the cosine.
-at::Tensor selected(const FeatureTable& table, const std::vector<int64_t>& rows,
-                    proto::Metric metric) {
-  const at::Tensor all = at::from_blob(const_cast<float*>(table.values.data()),
-                                       {table.rows, table.variants, table.features}, at::kFloat);
-  const at::Tensor index = at::tensor(rows, at::kLong);
-  const at::Tensor values = all.index_select(0, index).transpose(0, 1).contiguous();
-  if (metric != proto::COSINE) return values;
-  return values / values.norm(2, 2, true).clamp_min(1e-12);
-}
-
-// [queries, gallery] of a block. Both metrics rank by a Euclidean distance: on unit vectors it
-// orders as the cosine does.
-at::Tensor distances(const at::Tensor& queries, const at::Tensor& gallery) {
-  return at::cdist(queries, gallery, 2.0, 2 /* never the matrix trick: it loses small distances */)
-      .sum(0)
-      .contiguous();
 }
 
 // Distances of blocks of queries to the same gallery, by the network itself.
@@ -119,29 +102,42 @@ void require_alike(const FeatureTable& queries, const FeatureTable& gallery, pro
                              "score with --metric model --run DIR");
   }
 }
-// Distances of blocks of queries to the same gallery.
-class GalleryDistances {
- public:
-  GalleryDistances(const at::Tensor& gallery, const models::LearnedMetric* learned)
-      : learned_(learned) {
-    if (learned == nullptr) {
-      gallery_ = gallery;
-    } else {
-      coordinates_ = models::coordinates(*learned, gallery.mean(0));
-    }
+
+// Rows in the coordinates of a learned metric, between the means of their variants.
+models::MetricCoordinates coordinates_of(const models::LearnedMetric& learned,
+                                         const FeatureTable& table,
+                                         const std::vector<int64_t>& rows) {
+  std::vector<at::Tensor> plus, minus;
+  for (size_t first = 0; first < rows.size(); first += kLearnedBlock) {
+    const size_t last = std::min(rows.size(), first + kLearnedBlock);
+    const std::vector<int64_t> some(rows.begin() + static_cast<long>(first),
+                                    rows.begin() + static_cast<long>(last));
+    const at::Tensor block = at::empty(
+        {static_cast<int64_t>(some.size()), table.variants, table.features}, at::kFloat);
+    copy_rows(table, "features", some, block.data_ptr<float>());
+    models::MetricCoordinates part = models::coordinates(learned, block.mean(1));
+    plus.push_back(part.plus);
+    minus.push_back(part.minus);
   }
-  // `queries` [variants, queries, features]; float32.
-  at::Tensor of(const at::Tensor& queries) const {
-    if (learned_ == nullptr) return distances(queries, gallery_);
-    return models::metric_distance(models::coordinates(*learned_, queries.mean(0)), coordinates_)
+  return {at::cat(plus), at::cat(minus)};
+}
+
+// Distances of blocks of queries to the same gallery, learned.
+class LearnedDistances {
+ public:
+  LearnedDistances(const models::LearnedMetric& learned, const FeatureTable& gallery,
+                   const std::vector<int64_t>& rows)
+      : learned_(learned), gallery_(coordinates_of(learned, gallery, rows)) {}
+  // [queries, gallery], float32.
+  at::Tensor of(const FeatureTable& queries, const std::vector<int64_t>& rows) const {
+    return models::metric_distance(coordinates_of(learned_, queries, rows), gallery_)
         .to(at::kFloat)
         .contiguous();
   }
 
  private:
-  const models::LearnedMetric* learned_;  // not owned; may be null
-  at::Tensor gallery_;
-  models::MetricCoordinates coordinates_;
+  const models::LearnedMetric& learned_;
+  const models::MetricCoordinates gallery_;
 };
 
 }  // namespace
@@ -153,48 +149,96 @@ std::string metric_name(proto::Metric metric) {
   return name;
 }
 
+namespace {
+
+struct Compared {
+  const FeatureTable& queries;
+  const FeatureTable& gallery;
+  std::vector<int64_t> query_rows, gallery_rows;
+};
+
+bool is_junk(const FeatureTable& table, int64_t row) {
+  return (table.role[static_cast<size_t>(row)] & datastore::kRoleJunk) != 0;
+}
+
+void rank_by_vectors(const Compared& compared, proto::Metric metric, int threads,
+                     common::ProgressSink& progress, RankingMetrics& metrics) {
+  const bool unit_length = metric == proto::COSINE;
+  const ComparedVectors queries{&compared.queries, compared.query_rows, unit_length};
+  ComparedVectors gallery{&compared.gallery, {}, unit_length};
+  for (const int64_t row : compared.gallery_rows) {
+    if (!is_junk(compared.gallery, row)) gallery.rows.push_back(row);
+  }
+  for (const auto& ranks : euclidean_match_ranks(queries, gallery, threads, progress)) {
+    metrics.add_ranks(ranks);
+  }
+}
+
+// `distances`.of(table, rows) are those of a block of queries.
+template <typename Distances>
+void rank_by_blocks(const Compared& compared, const Distances& distances,
+                    common::ProgressSink& progress, RankingMetrics& metrics) {
+  const std::vector<int64_t>& rows = compared.query_rows;
+  for (size_t first = 0; first < rows.size(); first += kQueryBlock) {
+    const size_t last = std::min(rows.size(), first + kQueryBlock);
+    const std::vector<int64_t> block(rows.begin() + static_cast<long>(first),
+                                     rows.begin() + static_cast<long>(last));
+    const at::Tensor to_gallery = distances.of(compared.queries, block);
+    for (size_t i = 0; i < block.size(); ++i) {
+      const auto index = static_cast<size_t>(block[i]);
+      metrics.add_query(compared.queries.identity[index], compared.queries.camera[index],
+                        to_gallery[static_cast<int64_t>(i)].data_ptr<float>());
+    }
+    progress.advance(static_cast<int64_t>(last));
+  }
+}
+
+Compared rows_to_compare(const FeatureTable& queries, const FeatureTable& gallery,
+                         const datastore::ScoringRules& rules) {
+  Compared compared{queries, gallery, rows_with(queries, datastore::kRoleQuery),
+                    gallery_rows_of(gallery, rules.gallery)};
+  if (compared.query_rows.empty()) {
+    throw common::InputError(queries.name, "has no row with the query role");
+  }
+  if (compared.gallery_rows.empty()) {
+    throw common::InputError(gallery.name, "has no row with the gallery role");
+  }
+  return compared;
+}
+
+std::vector<GalleryItem> gallery_items(const Compared& compared) {
+  std::vector<GalleryItem> items;
+  for (const int64_t row : compared.gallery_rows) {
+    const auto index = static_cast<size_t>(row);
+    items.push_back({compared.gallery.identity[index], compared.gallery.camera[index],
+                     is_junk(compared.gallery, row)});
+  }
+  return items;
+}
+
+}  // namespace
+
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     const datastore::ScoringRules& rules, int64_t* gallery_size,
                     common::ProgressSink& progress, const DistanceSource& source) {
   MUSTER_REQUIRE(is_learned_metric(metric), ==, source.learned != nullptr);
   require_alike(queries, gallery, metric, source.model != nullptr);
-  const std::vector<int64_t> query_rows = rows_with(queries, datastore::kRoleQuery);
-  const std::vector<int64_t> gallery_rows = gallery_rows_of(gallery, rules.gallery);
-  if (query_rows.empty()) throw common::InputError(queries.name, "has no row with the query role");
-  if (gallery_rows.empty())
-    throw common::InputError(gallery.name, "has no row with the gallery role");
-  std::vector<GalleryItem> items;
-  for (const int64_t row : gallery_rows) {
-    const auto index = static_cast<size_t>(row);
-    items.push_back({gallery.identity[index], gallery.camera[index],
-                     (gallery.role[index] & datastore::kRoleJunk) != 0});
-  }
-  RankingMetrics metrics(std::move(items), rules);
-  *gallery_size = static_cast<int64_t>(gallery_rows.size());
-  const bool by_model = metric == proto::MODEL;
-  const GalleryDistances gallery_distances(
-      by_model ? at::Tensor() : selected(gallery, gallery_rows, metric), source.learned);
-  std::unique_ptr<ModelDistances> model_distances;
-  if (by_model) {
-    model_distances = std::make_unique<ModelDistances>(*source.model, gallery, gallery_rows);
-  }
-  progress.begin("scoring", "queries", static_cast<int64_t>(query_rows.size()));
-  for (size_t first = 0; first < query_rows.size(); first += kQueryBlock) {
-    const size_t last = std::min(query_rows.size(), first + kQueryBlock);
-    const std::vector<int64_t> block(query_rows.begin() + static_cast<long>(first),
-                                     query_rows.begin() + static_cast<long>(last));
-    const at::Tensor rows = by_model ? model_distances->of(queries, block)
-                                     : gallery_distances.of(selected(queries, block, metric));
-    for (size_t i = 0; i < block.size(); ++i) {
-      const auto index = static_cast<size_t>(block[i]);
-      metrics.add_query(queries.identity[index], queries.camera[index],
-                        rows[static_cast<int64_t>(i)].data_ptr<float>());
-    }
-    progress.advance(static_cast<int64_t>(last));
+  const Compared compared = rows_to_compare(queries, gallery, rules);
+  RankingMetrics metrics(gallery_items(compared), rules);
+  *gallery_size = static_cast<int64_t>(compared.gallery_rows.size());
+  progress.begin("scoring", "queries", static_cast<int64_t>(compared.query_rows.size()));
+  if (metric == proto::MODEL) {
+    const ModelDistances distances(*source.model, gallery, compared.gallery_rows);
+    rank_by_blocks(compared, distances, progress, metrics);
+  } else if (source.learned != nullptr) {
+    const LearnedDistances distances(*source.learned, gallery, compared.gallery_rows);
+    rank_by_blocks(compared, distances, progress, metrics);
+  } else {
+    rank_by_vectors(compared, metric, source.threads, progress, metrics);
   }
   progress.end();
   RankingResult result = metrics.result();
-  if (result.queries_without_match == static_cast<int64_t>(query_rows.size())) {
+  if (result.queries_without_match == static_cast<int64_t>(compared.query_rows.size())) {
     throw common::InputError(queries.name, "no query has a match in the gallery");
   }
   return result;

@@ -17,11 +17,12 @@ std::string metric_name(proto::Metric metric);
 struct DistanceSource {
   const models::Model* model = nullptr;            // not owned
   const models::LearnedMetric* learned = nullptr;  // not owned
+  int threads = 1;                                 // that Euclidean and cosine distances share
 };
 
 // Queries are rows of `queries` with the query bit; which rows of `gallery` are the gallery is the
 // rules'. Junk rows among them are ignored, though they count in `gallery_size`. Distances are sums
-// over variants, computed in blocks of queries; those that were `learned` (KISSME and XQDA, which
+// over variants, exact whatever the size of the vectors (trainer/euclidean_ranks.h); those that were `learned` (KISSME and XQDA, which
 // need one) are between the variants' mean vectors. With metric MODEL they are `model`'s own,
 // between whole signatures; the other metrics look at `features` alone. Throws InputError if there
 // are no queries, no gallery, no match at all, or shapes do not fit.

@@ -13,23 +13,26 @@ namespace muster::trainer {
 using common::InputError;
 
 models::Signature signature_rows(const FeatureTable& table, const std::vector<int64_t>& rows) {
-  const at::Tensor index = at::tensor(rows, at::kLong);
   models::Signature signature;
-  const auto add = [&](const std::string& name, const std::vector<float>& values,
-                       const std::vector<int64_t>& shape) {
-    std::vector<int64_t> all = {table.rows};
-    if (table.variants != 1) all.push_back(table.variants);
-    all.insert(all.end(), shape.begin(), shape.end());
-    signature[name] =
-        at::from_blob(const_cast<float*>(values.data()), all, at::kFloat).index_select(0, index);
-  };
-  if (table.features > 0) add("features", table.values, {table.features});
-  for (const auto& [name, tensor] : table.further) add(name, tensor.values, tensor.shape);
+  for (const std::string& name : table.tensors()) {
+    std::vector<int64_t> axes = {static_cast<int64_t>(rows.size())};
+    if (table.variants != 1) axes.push_back(table.variants);
+    if (name == "features") {
+      axes.push_back(table.features);
+    } else {
+      const std::vector<int64_t>& shape = table.further.at(name).shape;
+      axes.insert(axes.end(), shape.begin(), shape.end());
+    }
+    at::Tensor values = at::empty(axes, at::kFloat);
+    copy_rows(table, name, rows, values.data_ptr<float>());
+    signature[name] = values;
+  }
   return signature;
 }
 
 FeatureTable represented(const FeatureTable& table, const models::Model& model) {
-  constexpr int64_t kRowsAtOnce = 1024;
+  constexpr int64_t kBytesAtOnce = int64_t{64} << 20;
+  const int64_t rows_at_once = std::clamp<int64_t>(kBytesAtOnce / table.row_bytes(), 1, 1024);
   const at::NoGradGuard no_gradients;
   FeatureTable result;
   result.rows = table.rows;
@@ -38,8 +41,8 @@ FeatureTable represented(const FeatureTable& table, const models::Model& model) 
   result.role = table.role;
   result.facts = table.facts;
   result.name = table.name;
-  for (int64_t first = 0; first < table.rows; first += kRowsAtOnce) {
-    std::vector<int64_t> rows(static_cast<size_t>(std::min(kRowsAtOnce, table.rows - first)));
+  for (int64_t first = 0; first < table.rows; first += rows_at_once) {
+    std::vector<int64_t> rows(static_cast<size_t>(std::min(rows_at_once, table.rows - first)));
     std::iota(rows.begin(), rows.end(), first);
     at::Tensor vectors;
     try {
@@ -54,6 +57,7 @@ FeatureTable represented(const FeatureTable& table, const models::Model& model) 
     }
     vectors = vectors.to(at::kFloat).contiguous();
     result.features = vectors.size(1);
+    result.values.reserve(static_cast<size_t>(table.rows * result.features));
     result.values.insert(result.values.end(), vectors.data_ptr<float>(),
                          vectors.data_ptr<float>() + vectors.numel());
   }

@@ -29,6 +29,9 @@ namespace {
 
 using common::InputError;
 
+// Tables of more stay in their files and are read in blocks.
+constexpr int64_t kTableBytes = int64_t{128} << 20;
+
 std::string fact(const trainer::FeatureTable& table, const std::string& name) {
   const auto found = table.facts.find(name);
   return found == table.facts.end() ? "" : found->second;
@@ -119,7 +122,7 @@ std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
     return std::nullopt;
   }
   if (!line.has("train-features")) return trainer::learn_metric(queries, scoring);
-  trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"));
+  trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"), kTableBytes);
   prepare_table(network, scoring.metric(), training);
   if (training.features != queries.features) {
     throw InputError(training.name, "has vectors of another size than " + queries.name);
@@ -241,16 +244,17 @@ void declare_options(CommandLine& line) {
                 "how they learn or the network compares, e.g. scoring.learned.components=100")
       .option("run", "DIR", "the training: its metric and network, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
+      .option("threads", "N", "of the computation; 0: all cores", "0")
       .flag("json", "print JSON");
 }
 
 Ranked rank_files(const CommandLine& line) {
   Ranked ranked;
   trainer::FeatureTable& queries = ranked.queries;
-  queries = trainer::read_feature_file(line.text("features"));
+  queries = trainer::read_feature_file(line.text("features"), kTableBytes);
   std::optional<trainer::FeatureTable> other_gallery;
   if (line.has("gallery-features")) {
-    other_gallery = trainer::read_feature_file(line.text("gallery-features"));
+    other_gallery = trainer::read_feature_file(line.text("gallery-features"), kTableBytes);
   }
   Run& run = ranked.run;
   if (line.has("run")) {
@@ -273,7 +277,8 @@ Ranked rank_files(const CommandLine& line) {
   const auto progress = terminal_progress();
   ranked.result = trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,
                                  ranked.named.rules, &ranked.gallery_size, *progress,
-                                 {network.model.get(), learned ? &*learned : nullptr});
+                                 {network.model.get(), learned ? &*learned : nullptr,
+                                  line.threads("threads")});
   return ranked;
 }
 

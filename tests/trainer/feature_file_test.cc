@@ -325,5 +325,52 @@ TEST_F(FeatureFileTest, TensorsMustFitTheTable) {
   EXPECT_THROW(write_feature_file(directory / "f.h5", table), common::RequirementError);
 }
 
+// Rows of all tensors, near each other, far apart and across the border of what is read at once.
+TEST(StoredFeaturesTest, RowsOfAFileEqualThoseInMemory) {
+  const common::TestDirectory directory;
+  const auto path = directory.path() / "features.h5";
+  FeatureTable table = example(2600, 2, 1500);
+  FeatureTensor& parts = table.further["parts"];
+  parts.shape = {2, 3};
+  for (int64_t i = 0; i < table.rows * 2 * 6; ++i) {
+    parts.values.push_back(static_cast<float>(i));
+  }
+  write_feature_file(path, table);
+  const FeatureTable memory = read_feature_file(path), stored = read_feature_file(path, 1 << 20);
+  EXPECT_EQ(memory.stored, nullptr);
+  ASSERT_NE(stored.stored, nullptr);
+  EXPECT_TRUE(stored.values.empty());
+  EXPECT_TRUE(stored.further.at("parts").values.empty());
+  EXPECT_EQ(stored.row_bytes(), (2 * 1500 + 2 * 6) * 4);
+  std::vector<int64_t> all;
+  for (int64_t row = 0; row < table.rows; ++row) all.push_back(row);
+  for (const std::vector<int64_t>& rows :
+       {all, {0, 1, 2, 10, 11, 400, 2599}, {1398, 1399}, {1396, 1420, 1425}, {}}) {
+    for (const std::string& tensor : table.tensors()) {
+      const auto size = static_cast<size_t>(table.row_size(tensor));
+      std::vector<float> ours(rows.size() * size), theirs(ours.size()), plain;
+      copy_rows(memory, tensor, rows, ours.data());
+      copy_rows(stored, tensor, rows, theirs.data());
+      const auto& values = tensor == "features" ? table.values : parts.values;
+      for (const int64_t row : rows) {
+        const auto from = values.begin() + row * static_cast<int64_t>(size);
+        plain.insert(plain.end(), from, from + static_cast<int64_t>(size));
+      }
+      EXPECT_TRUE(ours == plain);
+      EXPECT_TRUE(theirs == plain);
+    }
+  }
+}
+
+TEST(StoredFeaturesTest, AValueThatIsNotFiniteIsFoundAlsoInWhatStaysInTheFile) {
+  const common::TestDirectory directory;
+  const auto path = directory.path() / "features.h5";
+  FeatureTable table = example(3000, 1, 2000);
+  table.values[2900 * 2000 + 7] = NAN;
+  write_feature_file(path, table);
+  const std::string text = failure_text<InputError>([&] { read_feature_file(path, 1000); });
+  EXPECT_TRUE(contains(text, "row 2900 of 'features' holds a value that is not finite")) << text;
+}
+
 }  // namespace
 }  // namespace muster::trainer

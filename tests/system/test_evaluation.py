@@ -1,0 +1,164 @@
+"""CMC and mAP of feature files beside numpy, and what scoring costs in memory."""
+import os
+import resource  # noqa: F401  (its unit: kilobytes)
+import subprocess
+import unittest
+
+import h5py
+import numpy
+
+from support import MUSTER, TemporaryDirectoryTest, muster_json
+
+QUERY, GALLERY, DISTRACTOR, JUNK = 1, 2, 4, 8
+
+
+def mars_like(rows, variants, features, coarse, seed=0):
+    """Queries are gallery too, as in MARS; a coarse grid of values makes many distances equal."""
+    random = numpy.random.default_rng(seed)
+    values = random.normal(size=(rows, variants, features))
+    if coarse:
+        values = numpy.round(values)
+    identity = random.integers(1, 25, rows)
+    identity[::7], identity[3::11] = 0, -1
+    role = numpy.full(rows, GALLERY)
+    role[identity == 0] |= DISTRACTOR
+    role[identity == -1] |= JUNK
+    role[(random.random(rows) < 0.2) & (identity > 0)] |= QUERY
+    return {"features": values.astype("float32"), "identity": identity.astype("int32"),
+            "camera": random.integers(1, 5, rows).astype("int32"), "role": role.astype("int32")}
+
+
+def write(path, table):
+    with h5py.File(path, "w") as file:
+        for name, values in table.items():
+            file[name] = values
+
+
+def distances(query, gallery, metric):
+    """[gallery] of one [variants, features] to [gallery, variants, features], as they rank."""
+    def vectors(values):
+        wide = values.astype("float64")
+        if metric == "cosine":
+            norm = numpy.maximum(numpy.sqrt((wide ** 2).sum(-1, keepdims=True)), 1e-12)
+            wide = (wide / norm).astype("float32").astype("float64")
+        return wide
+    differences = vectors(gallery) - vectors(query[None])
+    return numpy.sqrt((differences ** 2).sum(-1)).sum(-1).astype("float32")
+
+
+def naive(table, metric, protocol):
+    """CMC and mAP in plain loops over queries, as docs/guides/protocols.md counts."""
+    role, identity, camera = table["role"], table["identity"], table["camera"]
+    kept = (role & (GALLERY | DISTRACTOR)) != 0
+    if protocol == "mars-torchreid":
+        kept &= (role & (QUERY | JUNK)) == 0
+    kept &= (role & JUNK) == 0
+    gallery = numpy.flatnonzero(kept)
+    firsts, precisions, skipped = [], [], 0
+    for query in numpy.flatnonzero(role & QUERY):
+        seen = gallery[(identity[gallery] != identity[query]) | (camera[gallery] != camera[query])]
+        far = distances(table["features"][query], table["features"][seen], metric)
+        right = (identity[seen] == identity[query])[numpy.argsort(far, kind="stable")]
+        ranks = numpy.flatnonzero(right)
+        if not len(ranks):
+            skipped += 1
+            continue
+        found = numpy.arange(len(ranks))
+        after = (found + 1) / (ranks + 1)
+        if protocol == "mars":
+            before = numpy.where(ranks == 0, 1, found / numpy.maximum(ranks, 1))
+            after = (after + before) / 2
+        firsts.append(ranks[0])
+        precisions.append(after.mean())
+    queries = len(firsts) + (skipped if protocol == "mars" else 0)
+    firsts = numpy.array(firsts)
+    return {"rank": {str(k): (firsts < k).sum() / queries for k in (1, 5, 10, 20)},
+            "map": sum(precisions) / queries, "queries": queries, "queries_without_match": skipped}
+
+
+class NumpyTest(TemporaryDirectoryTest):
+    def expect_numpy(self, table, metric, protocol, *options):
+        path = self.directory / "features.h5"
+        write(path, table)
+        scored = muster_json("score", "--features", path, "--metric", metric, "--protocol",
+                             protocol, *options)
+        expected = naive(table, metric, protocol)
+        self.assertEqual(scored["rank"], expected["rank"])
+        self.assertAlmostEqual(scored["map"], expected["map"], places=14)
+        for name in ("queries", "queries_without_match"):
+            self.assertEqual(scored[name], expected[name])
+
+    def test_both_readings_of_mars(self):
+        for seed, coarse in enumerate([True, False]):
+            table = mars_like(700, 1, 6, coarse, seed)
+            for protocol in ("mars", "mars-torchreid"):
+                for metric in ("euclidean", "cosine"):
+                    with self.subTest(coarse=coarse, protocol=protocol, metric=metric):
+                        self.expect_numpy(table, metric, protocol)
+
+    def test_distances_of_variants_add(self):
+        """Eight crops and their mirrors; whole numbers, whose roots add up to equal sums often."""
+        for coarse in (True, False):
+            table = mars_like(400, 16, 3, coarse, 3)
+            for metric in ("euclidean", "cosine"):
+                self.expect_numpy(table, metric, "mars", "--threads", 2)
+
+    def test_one_gallery_tracklet_per_person(self):
+        table = mars_like(200, 2, 4, True, 4)
+        table["identity"] = (numpy.arange(200) % 100).astype("int32")
+        table["camera"] = numpy.repeat([1, 2], 100).astype("int32")
+        table["role"] = numpy.repeat([QUERY, GALLERY], 100).astype("int32")
+        self.expect_numpy(table, "euclidean", "random-half")
+        scored = muster_json("score", "--features", self.directory / "features.h5")
+        reciprocal = naive(table, "euclidean", "random-half")["map"]
+        self.assertAlmostEqual(scored["map"], reciprocal, places=14)
+
+    def test_persons_whose_features_are_the_same(self):
+        table = mars_like(300, 1, 5, False, 5)
+        table["features"][:] = table["features"][:1]
+        self.expect_numpy(table, "euclidean", "mars")
+
+
+class MemoryTest(TemporaryDirectoryTest):
+    ROWS, QUERIES, VARIANTS, FEATURES = 7000, 700, 16, 1536
+
+    def peak_bytes(self, *arguments):
+        process = subprocess.Popen([MUSTER, *map(str, arguments)], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0)
+        return usage.ru_maxrss * 1024
+
+    def write_large_file(self, path):
+        """688 MB, made in blocks: this process's own memory counts in its children's peak."""
+        random = numpy.random.default_rng(0)
+        noise = random.normal(size=(64, self.VARIANTS, self.FEATURES)).astype("float32")
+        with h5py.File(path, "w") as file:
+            shape = (self.ROWS, self.VARIANTS, self.FEATURES)
+            features = file.create_dataset("features", shape, "float32")
+            for first in range(0, self.ROWS, 64):
+                count = min(64, self.ROWS - first)
+                features[first:first + count] = noise[:count] + first % 6400 / 100
+            rows = numpy.arange(self.ROWS)
+            file["identity"] = rows % 500
+            file["camera"] = rows // 500
+            file["role"] = numpy.where(rows < self.QUERIES, QUERY | GALLERY, GALLERY)
+        return path.stat().st_size
+
+    def test_features_larger_than_memory_may_be(self):
+        """Of MARS with 8 crops and their mirrors; the limit is 1 GiB, and there 1.5 x as many rows
+        come through the same blocks."""
+        path = self.directory / "large.h5"
+        size = self.write_large_file(path)
+        self.assertGreater(size, 680e6)
+        small = self.directory / "small.h5"
+        write(small, mars_like(100, 1, 4, False))
+        idle = self.peak_bytes("score", "--features", small)
+        peak = self.peak_bytes("score", "--features", path, "--threads", 2)
+        print(f"peak {peak >> 20} MiB, of a small file {idle >> 20} MiB", flush=True)
+        self.assertLess(peak, 768 << 20)
+        self.assertLess(peak - idle, 512 << 20)
+
+
+if __name__ == "__main__":
+    unittest.main()
