@@ -111,10 +111,11 @@ json parse_json_file(const fs::path& path) {
 // The unfinished run that is there is one of this training.
 bool is_same_training(const fs::path& path, const std::string& training) {
   try {
-    return parse_json_file(path / kProvenanceName).value("training_sha256", "") == training;
-  } catch (const common::Error&) {  // damaged, or older than identities
-    return false;
+    return parse_json_file(path / kProvenanceName).at("training_sha256") == training;
+  } catch (const common::Error&) {
+  } catch (const json::exception&) {
   }
+  return false;  // damaged, or older than identities
 }
 
 }  // namespace

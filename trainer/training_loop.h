@@ -20,7 +20,7 @@ struct TrainingRequest {
   std::filesystem::path run_directory;
   UnfinishedRun unfinished = UnfinishedRun::kContinue;
   // Asked once a step, on every rank; empty: never. One rank's wish stops all.
-  std::function<bool()> stop_wanted;
+  std::function<bool()> stop_wanted = {};
 };
 
 enum class TrainingEnd {

@@ -386,7 +386,7 @@ TEST(ParameterUpdateTest, StepsUseTheRateOfTheirStep) {
   EXPECT_DOUBLE_EQ(scalar.step(1), -1.1);
 }
 
-void expect_refused(const proto::Optimizer& settings, const std::string& field) {
+void expect_update_refused(const proto::Optimizer& settings, const std::string& field) {
   const at::Tensor value = at::zeros({1}).requires_grad_();
   const std::string text = common::failure_text<common::InputError>([&] {
     create_parameter_update(settings, {{"w", value}});
@@ -396,52 +396,52 @@ void expect_refused(const proto::Optimizer& settings, const std::string& field) 
 
 TEST(ParameterUpdateTest, RefusesLearningRatesThatAreNone) {
   for (const double rate : {-0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
-    expect_refused(sgd(rate, 0.9), "training.optimizer.learning_rate");
+    expect_update_refused(sgd(rate, 0.9), "training.optimizer.learning_rate");
   }
 }
 
 TEST(ParameterUpdateTest, RefusesNesterovWithoutMomentum) {
-  expect_refused(sgd(0.1, 0, true), "training.optimizer.sgd.nesterov");
+  expect_update_refused(sgd(0.1, 0, true), "training.optimizer.sgd.nesterov");
 }
 
 TEST(ParameterUpdateTest, RefusesNegativeMomentum) {
-  expect_refused(sgd(0.1, -0.5), "training.optimizer.sgd.momentum");
+  expect_update_refused(sgd(0.1, -0.5), "training.optimizer.sgd.momentum");
 }
 
 TEST(ParameterUpdateTest, RefusesNegativeWeightDecay) {
-  expect_refused(sgd(0.1, 0.9, false, -1), "training.optimizer.sgd.weight_decay");
-  expect_refused(adam(0.1, -1), "training.optimizer.adam.weight_decay");
+  expect_update_refused(sgd(0.1, 0.9, false, -1), "training.optimizer.sgd.weight_decay");
+  expect_update_refused(adam(0.1, -1), "training.optimizer.adam.weight_decay");
 }
 
 TEST(ParameterUpdateTest, RefusesANegativeDecayStep) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   settings.add_decay_steps(10);
   settings.add_decay_steps(-3);
-  expect_refused(settings, "training.optimizer.decay_steps: -3");
+  expect_update_refused(settings, "training.optimizer.decay_steps: -3");
 }
 
 TEST(ParameterUpdateTest, RefusesANegativeClamp) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   settings.set_gradient_clamp(-1);
-  expect_refused(settings, "training.optimizer.gradient_clamp");
+  expect_update_refused(settings, "training.optimizer.gradient_clamp");
 }
 
 TEST(ParameterUpdateTest, RefusesAClampThatIsNoNumber) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   settings.set_gradient_clamp(std::nan(""));
-  expect_refused(settings, "training.optimizer.gradient_clamp");
+  expect_update_refused(settings, "training.optimizer.gradient_clamp");
 }
 
 TEST(ParameterUpdateTest, RefusesANormLimitThatIsNone) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   settings.set_gradient_norm_limit(-1);
-  expect_refused(settings, "training.optimizer.gradient_norm_limit");
+  expect_update_refused(settings, "training.optimizer.gradient_norm_limit");
 }
 
 TEST(ParameterUpdateTest, RefusesADecayFactorThatIsNone) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   settings.set_decay_factor(-0.5);
-  expect_refused(settings, "training.optimizer.decay_factor");
+  expect_update_refused(settings, "training.optimizer.decay_factor");
 }
 
 TEST(ParameterUpdateTest, RefusesAdamsSettingsOutOfRange) {
@@ -449,15 +449,15 @@ TEST(ParameterUpdateTest, RefusesAdamsSettingsOutOfRange) {
   beta1.mutable_adam()->set_beta1(1);
   beta2.mutable_adam()->set_beta2(-0.1);
   epsilon.mutable_adam()->set_epsilon(0);
-  expect_refused(beta1, "training.optimizer.adam.beta1");
-  expect_refused(beta2, "training.optimizer.adam.beta2");
-  expect_refused(epsilon, "training.optimizer.adam.epsilon");
+  expect_update_refused(beta1, "training.optimizer.adam.beta1");
+  expect_update_refused(beta2, "training.optimizer.adam.beta2");
+  expect_update_refused(epsilon, "training.optimizer.adam.epsilon");
 }
 
 TEST(ParameterUpdateTest, RefusesAGroupOfNothing) {
   proto::Optimizer settings = sgd(0.1, 0.9);
   add_group(settings, "v");
-  expect_refused(settings, "training.optimizer.group[0].prefix");
+  expect_update_refused(settings, "training.optimizer.group[0].prefix");
 }
 
 }  // namespace
