@@ -9,6 +9,7 @@
 #include "common/progress_sink.h"
 #include "models/model.h"
 #include "proto/experiment.pb.h"
+#include "trainer/communicator.h"
 #include "trainer/feature_file.h"
 #include "trainer/run_directory.h"
 
@@ -38,5 +39,12 @@ void require_features_of_run(const FeatureTable& table, const FinishedRun& run);
 // the network has no distance, nothing is wanted, the weights do not fit, a setting is out of range
 // or the store has no flow that the network needs.
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
+
+// The same into a feature file, row by row, so that memory does not grow with the store; collective.
+// Each rank extracts every size()-th tracklet into a file of its own beside `path`, which all ranks
+// must see, and rank 0 joins them: the same bytes whatever the number of ranks. Returns, on rank 0,
+// the table without its values.
+FeatureTable extract_to_file(const ExtractionRequest& request, const std::filesystem::path& path,
+                             Communicator& communicator, common::ProgressSink& progress);
 
 }  // namespace muster::trainer

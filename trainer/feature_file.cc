@@ -359,7 +359,7 @@ void look_through(const FeatureTable& table, const std::string& tensor,
 
 }  // namespace
 
-FeatureTable read_feature_file(const fs::path& path, int64_t memory_bytes) {
+FeatureTable open_feature_file(const fs::path& path) {
   const std::string name = path.string();
   const Hdf5Handle file = open_hdf5_file(name);
   FeatureTable table;
@@ -377,6 +377,17 @@ FeatureTable read_feature_file(const fs::path& path, int64_t memory_bytes) {
     }
     table.stored->open(tensor);
   }
+  table.identity = read_column(file, "/identity", table.rows, name);
+  table.camera = read_column(file, "/camera", table.rows, name);
+  table.role = read_column(file, "/role", table.rows, name);
+  if (H5Aexists(file.get(), "facts") > 0) {
+    table.facts = facts_from(read_text_attribute(file, "facts", name), name);
+  }
+  return table;
+}
+
+FeatureTable read_feature_file(const fs::path& path, int64_t memory_bytes) {
+  FeatureTable table = open_feature_file(path);
   const bool stays = table.row_bytes() > memory_bytes / std::max<int64_t>(1, table.rows);
   for (const std::string& tensor : table.tensors()) {
     std::vector<float>* values =
@@ -384,12 +395,6 @@ FeatureTable read_feature_file(const fs::path& path, int64_t memory_bytes) {
     look_through(table, tensor, stays ? nullptr : values);
   }
   if (!stays) table.stored = nullptr;
-  table.identity = read_column(file, "/identity", table.rows, name);
-  table.camera = read_column(file, "/camera", table.rows, name);
-  table.role = read_column(file, "/role", table.rows, name);
-  if (H5Aexists(file.get(), "facts") > 0) {
-    table.facts = facts_from(read_text_attribute(file, "facts", name), name);
-  }
   return table;
 }
 

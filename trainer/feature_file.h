@@ -72,4 +72,8 @@ void require_replaceable_feature_file(const std::filesystem::path& path);
 FeatureTable read_feature_file(const std::filesystem::path& path,
                                int64_t memory_bytes = std::numeric_limits<int64_t>::max());
 
+// The same of what was written by this process or its ranks: all tensors stay in the file, and
+// nobody looks whether values are finite.
+FeatureTable open_feature_file(const std::filesystem::path& path);
+
 }  // namespace muster::trainer

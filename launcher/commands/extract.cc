@@ -13,7 +13,7 @@
 #include "launcher/experiment_file.h"
 #include "launcher/json_line.h"
 #include "launcher/protocol_option.h"
-#include "launcher/terminal.h"
+#include "launcher/shared_command.h"
 #include "trainer/feature_extraction.h"
 
 namespace muster::launcher {
@@ -75,19 +75,9 @@ std::string protocol_of(const CommandLine& line, const trainer::ExtractionReques
 
 }  // namespace
 
-int run_extract(const std::vector<std::string>& arguments) {
-  CommandLine line("muster extract --run DIR --store NAME=DIR --features FILE",
-                   "Writes what a trained network says of a store's tracklets to an HDF5 file.");
-  line.option("run", "DIR", "a finished training")
-      .repeated("store", "NAME=DIR", "the store to look at")
-      .option("role", "LIST", "probe, gallery, train", "probe,gallery")
-      .option("protocol", "NAME",
-              protocol_list() + " [the training's, or for another store the layout's own]")
-      .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
-      .option("features", "FILE", "where the signatures go; an older feature file is replaced")
-      .option("threads", "N", "tracklets in work at a time; 0: all cores", "0")
-      .flag("json", "print what was written as JSON");
-  if (!line.parse(arguments)) return 0;
+namespace {
+
+trainer::ExtractionRequest extraction_request(const CommandLine& line) {
   const auto stores = named_directories(line.texts("store"), "--store");
   if (stores.size() != 1) {
     throw InputError(
@@ -104,15 +94,38 @@ int run_extract(const std::vector<std::string>& arguments) {
   request.store_directory = stores.begin()->second;
   request.protocol = protocol_of(line, request);
   request.roles = roles_from(line.text("role"));
-  const std::string target = line.path("features");
-  trainer::require_replaceable_feature_file(target);
-  request.threads = line.threads("threads");
-  at::set_num_threads(1);  // the threads work on whole tracklets
-  const auto progress = terminal_progress();
-  const trainer::FeatureTable table = trainer::extract_features(request, *progress);
-  trainer::write_feature_file(target, table);
-  if (line.has("json")) print_as_json(target, table);
-  return 0;
+  return request;
+}
+
+}  // namespace
+
+int run_extract(const std::vector<std::string>& arguments) {
+  CommandLine line("muster extract --run DIR --store NAME=DIR --features FILE",
+                   "Writes what a trained network says of a store's tracklets to an HDF5 file. "
+                   "Start it under mpirun or srun --mpi=pmix to share the tracklets between ranks.");
+  line.option("run", "DIR", "a finished training")
+      .repeated("store", "NAME=DIR", "the store to look at")
+      .option("role", "LIST", "probe, gallery, train", "probe,gallery")
+      .option("protocol", "NAME",
+              protocol_list() + " [the training's, or for another store the layout's own]")
+      .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
+      .option("features", "FILE", "where the signatures go; an older feature file is replaced")
+      .option("threads", "N", "tracklets in work at a time; 0: all cores, of several ranks one each",
+              "0")
+      .flag("json", "print what was written as JSON");
+  if (!line.parse(arguments)) return 0;
+  return run_on_ranks([&](trainer::Communicator& communicator, common::ProgressSink& progress) {
+    trainer::ExtractionRequest request = extraction_request(line);
+    const std::string target = line.path("features");
+    trainer::require_replaceable_feature_file(target);
+    request.threads =
+        threads_of_rank(static_cast<int>(line.integer("threads", 0, 1024)), communicator);
+    at::set_num_threads(1);  // the threads work on whole tracklets
+    const trainer::FeatureTable table =
+        trainer::extract_to_file(request, target, communicator, progress);
+    if (line.has("json") && communicator.rank() == 0) print_as_json(target, table);
+    return 0;
+  });
 }
 
 }  // namespace muster::launcher

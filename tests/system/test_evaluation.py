@@ -7,7 +7,7 @@ import unittest
 import h5py
 import numpy
 
-from support import MUSTER, TemporaryDirectoryTest, muster_json
+from support import MUSTER, SmallStoreTest, TemporaryDirectoryTest, muster, muster_json
 
 QUERY, GALLERY, DISTRACTOR, JUNK = 1, 2, 4, 8
 
@@ -158,6 +158,44 @@ class MemoryTest(TemporaryDirectoryTest):
         print(f"peak {peak >> 20} MiB, of a small file {idle >> 20} MiB", flush=True)
         self.assertLess(peak, 768 << 20)
         self.assertLess(peak - idle, 512 << 20)
+
+
+class ExtractionOnRanksTest(SmallStoreTest):
+    def extract(self, name, *arguments, **options):
+        path = self.directory / name
+        muster("extract", "--run", self.directory / "run", "--store", f"small={self.store}",
+               "--features", path, *arguments, **options)
+        return path
+
+    def test_the_number_of_ranks_does_not_change_a_byte(self):
+        self.train("run")
+        alone = self.extract("alone.h5", "--set", "extraction.crops=2").read_bytes()
+        for ranks in (1, 2, 3, 11):  # of 8 tracklets
+            together = self.extract("together.h5", "--set", "extraction.crops=2", ranks=ranks)
+            self.assertEqual(together.read_bytes(), alone, f"{ranks} ranks")
+            self.assertEqual([path.name for path in self.directory.iterdir()
+                              if path.name.startswith(".")], [])
+
+    def test_probe_and_gallery_have_lengths_of_their_own(self):
+        self.train("run")
+        rows = {}
+        for name, settings in {"3": ["max_frames=3"], "9": ["max_frames=9"],
+                               "3 and 9": ["probe_frames=3", "gallery_frames=9"],
+                               "3 and most": ["probe_frames=3", "max_frames=9"]}.items():
+            path = self.extract("some.h5", *[part for setting in settings
+                                             for part in ("--set", f"extraction.{setting}")])
+            with h5py.File(path) as file:
+                rows[name], role = file["features"][:], file["role"][:]
+        probe = (role & QUERY) != 0
+        self.assertTrue(probe.any() and not probe.all())
+        for name in ("3 and 9", "3 and most"):
+            self.assertTrue((rows[name][probe] == rows["3"][probe]).all())
+            self.assertTrue((rows[name][~probe] == rows["9"][~probe]).all())
+        self.assertFalse((rows["3"] == rows["9"]).all())
+        error = muster("extract", "--run", self.directory / "run", "--store", f"small={self.store}",
+                       "--features", self.directory / "f.h5", "--set",
+                       "extraction.probe_frames=-1", code=2).stderr
+        self.assertIn("extraction.probe_frames: -1 is negative", error)
 
 
 if __name__ == "__main__":
