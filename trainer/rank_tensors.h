@@ -35,6 +35,9 @@ class CommunicatorStatisticsExchange : public models::StatisticsExchange {
 };
 
 ElementType element_type(const at::Tensor& tensor);
+// The one that messages of this tensor's memory travel by. Decided by the tensor's device, which is
+// the same on every rank, also where it is empty.
+Communicator& communicator_for(const at::Tensor& tensor, Communicator& communicator);
 
 // Sums every defined gradient over the ranks, in buckets from the last parameter to the first; an
 // undefined one counts as zeros. Returns the seconds spent waiting.
