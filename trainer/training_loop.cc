@@ -12,9 +12,10 @@
 #include "datastore/protocol.h"
 #include "models/initialisation.h"
 #include "models/model_catalog.h"
+#include "trainer/batch_input.h"
 #include "trainer/batch_settings.h"
-#include "trainer/clip_tensors.h"
 #include "trainer/empty_output.h"
+#include "trainer/gpu_backend.h"
 #include "trainer/initial_weights.h"
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
@@ -74,9 +75,11 @@ class Trainer {
         model_(models::model_entry(experiment_.model())
                    .create(experiment_.model(), planner_->identity_count(),
                            experiment_.training().seed())),
-        type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
+        type_(experiment_.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat),
+        device_(request.device) {
     datastore::require_readable(store_, format_);
     model_->to(type_);
+    model_->to(device_);
     require_losses();
     load_initial_weights(experiment_.training(), models::weights_of(*model_), progress);
     parameters_ = model_->parameters();
@@ -97,9 +100,12 @@ class Trainer {
     Stopwatch whole;
     if (steps > 0) {
       note_repacked_shards();
-      datastore::ClipLoader loader(store_, *planner_, format_, loader_options_);
+      datastore::LoaderOptions options = loader_options_;
+      options.transform = device_.is_cpu();
+      datastore::ClipLoader loader(store_, *planner_, format_, options);
+      const std::unique_ptr<BatchInput> input = create_input(loader);
       progress_.begin("training on " + facts_.train_store, "steps", steps);
-      for (int64_t step = 1; step <= steps; ++step) last = train_step(loader, step);
+      for (int64_t step = 1; step <= steps; ++step) last = train_step(*input, step);
       progress_.end();
     }
     if (record_) {
@@ -110,6 +116,11 @@ class Trainer {
   }
 
  private:
+  std::unique_ptr<BatchInput> create_input(datastore::ClipLoader& loader) const {
+    if (device_.is_cpu()) return create_cpu_input(loader, format_, type_);
+    return create_gpu_input(loader, store_.manifest().geometry, format_, type_, device_);
+  }
+
   void note_repacked_shards() {
     const int repacked = store_.repacked_shards();
     if (repacked == 0) return;
@@ -154,20 +165,15 @@ class Trainer {
     return context;
   }
 
-  common::StepReport train_step(datastore::ClipLoader& loader, int64_t step) {
+  common::StepReport train_step(BatchInput& batches, int64_t step) {
     Stopwatch whole, phase;
     common::StepReport report;
     report.step = step;
     report.total_steps = experiment_.training().steps();
 
     // 1. Take this rank's share of the global batch.
-    datastore::LoadedBatch batch = loader.next();
+    const auto [batch, input, labels] = batches.next();
     const int64_t clips = batch.share.end - batch.share.begin;
-    models::ModelInput input = model_input(batch.values, clips, batch.frames, format_, type_);
-    if (format_.joints) {
-      input.joints = joint_tensor(batch.joints_in_window, clips, batch.frames, type_);
-    }
-    const at::Tensor labels = label_tensor(batch);
     report.phase_seconds.data_wait = phase.lap();
 
     // 2. Forward.
@@ -208,7 +214,6 @@ class Trainer {
     report.step_seconds = whole.lap();
     progress_.step(report);
     if (record_) record_->append_progress(report, datastore::batch_hash(batch.global));
-    loader.recycle(std::move(batch));
     return report;
   }
 
@@ -222,6 +227,7 @@ class Trainer {
   const std::unique_ptr<datastore::BatchPlanner> planner_;
   const std::unique_ptr<models::Model> model_;
   const at::ScalarType type_;
+  const at::Device device_;
   models::NamedTensors parameters_;
   std::unique_ptr<ParameterUpdate> update_;
   TrainingFacts facts_;

@@ -1,6 +1,8 @@
 // Trains one network on one store.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <filesystem>
 #include <string>
 
@@ -17,6 +19,7 @@ struct TrainingRequest {
   std::string train_store;  // its name
   std::filesystem::path store_directory;
   std::filesystem::path run_directory;
+  at::Device device = at::Device(at::kCPU);  // of this rank: trainer/compute_device.h
 };
 
 // Collective. The sequence of global batches, the first weights and all chance are functions of the

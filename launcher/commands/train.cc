@@ -21,6 +21,8 @@
 #include "monitoring/fan_out_progress.h"
 #include "monitoring/prometheus_sink.h"
 #include "monitoring/target_file.h"
+#include "trainer/compute_device.h"
+#include "trainer/gpu_backend.h"
 #include "trainer/training_loop.h"
 
 namespace muster::launcher {
@@ -28,10 +30,20 @@ namespace {
 
 using common::InputError;
 
+// As proto::Device has it.
+std::string device_name(const std::string& option) {
+  if (option == "auto") return "AUTO";
+  if (option == "cpu") return "CPU";
+  if (option == "cuda") return "CUDA";
+  throw InputError("--device", "'" + option + "' is not auto, cpu or cuda");
+}
+
 // The one training that the settings and stores describe.
 trainer::TrainingRequest training_request(const CommandLine& line) {
   trainer::TrainingRequest request;
-  request.experiment = read_experiment(line.text("spec"), line.texts("set"));
+  std::vector<std::string> settings = line.texts("set");
+  if (line.has("device")) settings.push_back("training.device=" + device_name(line.text("device")));
+  request.experiment = read_experiment(line.text("spec"), settings);
   const auto stores = named_directories(line.texts("store"), "--store");
   const proto::Data& data = request.experiment.data();
   if (data.train_size() != 1) {
@@ -109,11 +121,16 @@ void print_as_json(const std::string& directory) {
 
 // A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data
 // are the same on every rank, so only rank 0 tells them.
-int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
-  const auto communicator = trainer::started_by_mpi_launcher()
-                                ? trainer::create_mpi_communicator()
-                                : trainer::create_single_communicator();
+int train_together(trainer::TrainingRequest request, const CommandLine& line) {
+  auto communicator = trainer::started_by_mpi_launcher() ? trainer::create_mpi_communicator()
+                                                         : trainer::create_single_communicator();
   try {
+    request.device =
+        trainer::agreed_device(request.experiment.training().device(), trainer::gpu_facts(),
+                               trainer::local_rank_from_environment(), *communicator);
+    if (request.device.is_cuda()) {
+      communicator = trainer::with_gpu_communicator(std::move(communicator), request.device);
+    }
     train_on_this_rank(request, line, *communicator);
     if (line.has("json") && communicator->rank() == 0) print_as_json(request.run_directory);
     return kExitDone;
@@ -142,6 +159,7 @@ int run_train(const std::vector<std::string>& arguments) {
       .option("run", "DIR", "where the run goes; a finished one of these settings is left alone")
       .option("workspace", "DIR", "serve metrics, found through DIR/monitoring/targets")
       .option("threads", "N", "of this rank's computation", "1")
+      .option("device", "auto|cpu|cuda", "where to compute; sets training.device")
       .flag("json", "print the finished run's facts as JSON");
   if (!line.parse(arguments)) return 0;
   at::set_num_threads(static_cast<int>(line.integer("threads", 1, 1024)));

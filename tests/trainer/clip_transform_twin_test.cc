@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <memory>
 
 #include "common/error.h"
 #include "common/keyed_random.h"
 #include "datastore/clip_transform.h"
 #include "trainer/clip_kernel_plan.h"
+#include "trainer/packed_batch.h"
 
 namespace muster::trainer {
 namespace {
@@ -86,17 +89,14 @@ std::vector<float> by_twin(const datastore::LoadedBatch& batch, const ClipFormat
   const std::vector<uint8_t> tables = packed_tables(plan);
   const ClipKernelFormat kernel_format = format_with_tables(plan, tables.data());
   const ClipDecisions decisions = clip_decisions(batch, kernel_format);
-  ClipKernelBatch work;
-  work.clips = batch.share.end - batch.share.begin;
-  work.rgb = batch.rgb.data();
-  work.flow = format.flow ? batch.flow.data() : nullptr;
-  work.windows = decisions.windows.data();
-  work.boxes = decisions.boxes.empty() ? nullptr : decisions.boxes.data();
-  std::vector<float> values(static_cast<size_t>(work.clips * batch.frames * format.channels() *
+  const int64_t clips = batch.share.end - batch.share.begin;
+  std::vector<float> values(static_cast<size_t>(clips * batch.frames * format.channels() *
                                                 format.crop_height * format.crop_width),
                             99.0f);
-  work.values = values.data();
-  transform_clips_as_a_gpu(kernel_format, work);
+  const PackedLayout layout = packed_layout(batch, decisions);
+  const std::unique_ptr<uint8_t[]> memory(new uint8_t[layout.bytes + 1]);
+  pack_batch(batch, format, decisions, layout, memory.get());
+  transform_clips_as_a_gpu(kernel_format, batch_at(memory.get(), layout, clips, values.data()));
   return values;
 }
 
@@ -228,6 +228,46 @@ TEST(ClipTransformTwinTest, AConstantClipBecomesZeroEverywhere) {
   std::fill_n(batch.rgb.data(), batch.rgb.size(), uint8_t{77});
   std::fill_n(batch.flow.data(), batch.flow.size(), int8_t{-45});
   for (const float value : by_twin(batch, format)) ASSERT_EQ(value, 0.0f);
+}
+
+TEST(PackedBatchTest, LabelsAndJointsOfTheWindowTravelAlong) {
+  KeyedRandom random(8);
+  ClipFormat format;
+  format.flow = false;
+  format.joints = true;
+  auto batch = noisy_batch(random, {70, 50, 0, 0}, false, 2, 3);
+  draw_transforms(random, format, false, batch);
+  for (size_t i = 0; i < batch.global.size(); ++i) {
+    batch.global[i].label = static_cast<int32_t>(40 + i);
+  }
+  for (int i = 0; i < 2 * 3 * datastore::kJointCount; ++i) {
+    batch.joints.push_back({static_cast<float>(random.uniform(0, 50)),
+                            static_cast<float>(random.uniform(0, 70)), 0.5f});
+  }
+  const ClipDecisions decisions{{{}, {}}, {}};
+  const PackedLayout layout = packed_layout(batch, decisions);
+  for (const size_t part : {layout.windows, layout.labels, layout.joints, layout.rgb}) {
+    EXPECT_EQ(part % 16, 0u);
+  }
+  std::vector<uint8_t> memory(layout.bytes);
+  pack_batch(batch, format, decisions, layout, memory.data());
+  int64_t labels[2];
+  std::memcpy(labels, memory.data() + layout.labels, sizeof(labels));
+  EXPECT_EQ(labels[0], 41);
+  EXPECT_EQ(labels[1], 42);
+  std::vector<datastore::Joint> expected(batch.joints.size()), joints(batch.joints.size());
+  for (size_t clip = 0; clip < 2; ++clip) {
+    apply_joint_transform(batch.clip(static_cast<int64_t>(clip)), format,
+                          batch.global[clip + 1].transform,
+                          expected.data() + clip * 3 * datastore::kJointCount);
+  }
+  std::memcpy(joints.data(), memory.data() + layout.joints,
+              joints.size() * sizeof(datastore::Joint));
+  for (size_t i = 0; i < joints.size(); ++i) {
+    EXPECT_EQ(joints[i].x, expected[i].x);
+    EXPECT_EQ(joints[i].y, expected[i].y);
+    EXPECT_EQ(joints[i].confidence, expected[i].confidence);
+  }
 }
 
 TEST(ClipTransformTwinTest, WindowsAndBoxesOutsideTheFrameBreakARequirement) {
