@@ -167,7 +167,7 @@ TEST(ClipTransformTwinTest, ResizedFlowIsTheDatastores) {
 
 ClipFormat drawn_format(KeyedRandom& random) {
   ClipFormat format;
-  format.resize_height = drawn(random, 2, 24), format.resize_width = drawn(random, 2, 20);
+  format.resize_height = drawn(random, 2, 48), format.resize_width = drawn(random, 2, 40);
   format.crop_height = drawn(random, 1, format.resize_height);
   format.crop_width = drawn(random, 1, format.resize_width);
   format.flow = random.chance(0.6);
