@@ -21,13 +21,16 @@ at::Tensor keyed_dropout(const at::Tensor& values, double probability,
   MUSTER_REQUIRE(values.size(0), ==, static_cast<int64_t>(clip_keys.size()));
   const int64_t clips = values.size(0);
   const int64_t per_clip = clips > 0 ? values.numel() / clips : 0;
-  at::Tensor mask = at::empty(values.sizes(), at::TensorOptions(at::kFloat));
+  // Drawn on the processor wherever the values are, so that they are the same; copied without a
+  // wait.
+  at::Tensor mask =
+      at::empty(values.sizes(), at::TensorOptions(at::kFloat).pinned_memory(values.is_cuda()));
   auto* target = mask.data_ptr<float>();
   for (const uint64_t key : clip_keys) {
     fill_dropout_mask(target, per_clip, probability, key, layer);
     target += per_clip;
   }
-  return values * mask.to(values.options());
+  return values * mask.to(values.options(), /*non_blocking=*/true);
 }
 
 }  // namespace muster::models

@@ -117,6 +117,8 @@ class Model {
   virtual NamedTensors buffers() const = 0;
   // Converts every parameter and buffer in place.
   virtual void to(at::ScalarType type) = 0;
+  // Moves every parameter and buffer; the tensors stay the same objects.
+  virtual void to(at::Device device) = 0;
 };
 
 // A model that also judges pairs (SRM). Its distance() uses pair_logits too.

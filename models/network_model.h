@@ -46,6 +46,7 @@ class NetworkModel : public Interface {
     return named;
   }
   void to(at::ScalarType type) override { network_->to(type); }
+  void to(at::Device device) override { network_->to(device); }
 
  private:
   const std::shared_ptr<torch::nn::Module> network_;

@@ -4,6 +4,10 @@
 // One thread per rank. Buffers are pointer, count and type and stay the caller's. A failure of the
 // world throws SystemError naming rank and operation; the communicator is then unusable except for
 // abort().
+//
+// On buffers in a GPU's memory every verb but barrier() is one more piece of work in the order of
+// the caller's current stream: it begins after what was queued before, what is queued after it (for
+// all_reduce_sum, after wait()) sees its result, and the host does not wait.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +19,8 @@ namespace muster::trainer {
 
 enum class ElementType { kFloat32, kFloat64, kInt64, kByte };
 
-// A nonblocking operation; the buffer must not be touched before wait() returns. wait() once.
+// A nonblocking operation; the buffer must be left alone, and must live, until wait() returns.
+// wait() once.
 class PendingOperation {
  public:
   virtual ~PendingOperation() = default;
@@ -40,7 +45,10 @@ class Communicator {
   virtual void barrier() = 0;
   // Another communicator of the same ranks. Its operations are ordered among themselves only, so
   // they may be started in another order than those of this one. Must not outlive this one.
+  // (On GPUs: docs/decisions/0009-two-communicators.md.)
   virtual std::unique_ptr<Communicator> duplicate() = 0;
+  // The one for buffers in a GPU's memory; itself where there is no other.
+  virtual Communicator& for_gpu_memory() { return *this; }
   // Ends the whole job with this exit code; does not return. May be called by one rank alone.
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };

@@ -34,6 +34,13 @@ models::ModelOutput output_for_no_clips(models::Model& model, const proto::Exper
   const int64_t frames = batch.sampler() == proto::FRAMES ? 1 : batch.frames();
   models::ModelInput nothing = model_input({}, 0, frames, format, type);
   if (format.joints) nothing.joints = joint_tensor({}, 0, frames, type);
+  const models::NamedTensors parameters = model.parameters();
+  if (!parameters.empty()) {
+    const at::Device device = parameters.front().second.device();
+    for (at::Tensor* tensor : {&nothing.clips, &nothing.flow, &nothing.joints}) {
+      if (tensor->defined()) *tensor = tensor->to(device);
+    }
+  }
   models::ForwardContext context;
   context.statistics = &statistics;
   return model.forward(nothing, context);

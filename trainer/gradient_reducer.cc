@@ -174,9 +174,10 @@ class GradientReducer::State {
     ++started_;
     if (flat.numel() == 0) return;
     if (pending_.empty()) first_start_ = Clock::now();
+    Communicator& messages = communicator_for(flat, *messages_);
     pending_.push_back(options_.bfloat16_on_wire
-                           ? start_bfloat16_sum(flat, *messages_)
-                           : messages_->all_reduce_sum(flat.data_ptr(), flat.numel(), type));
+                           ? start_bfloat16_sum(flat, messages)
+                           : messages.all_reduce_sum(flat.data_ptr(), flat.numel(), type));
   }
 
   void learn_order() {

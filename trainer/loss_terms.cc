@@ -110,9 +110,10 @@ void add_heat_map(const proto::HeatMapLoss& settings, const models::ModelOutput&
 std::vector<uint64_t> pair_keys(const models::ForwardContext& context, const at::Tensor& anchors) {
   std::vector<uint64_t> keys;
   if (context.clip_keys.empty()) return keys;
+  const at::Tensor rows = anchors.to(at::kCPU);
   for (const uint64_t kind : {uint64_t{1}, uint64_t{2}}) {
     for (int64_t i = 0; i < anchors.size(0); ++i) {
-      const auto anchor = static_cast<size_t>(anchors[i].item<int64_t>());
+      const auto anchor = static_cast<size_t>(rows[i].item<int64_t>());
       keys.push_back(common::combined_key({context.clip_keys.at(anchor), kind}));
     }
   }

@@ -36,18 +36,22 @@ struct GatherRows : Function<GatherRows> {
     auto* communicator =
         reinterpret_cast<Communicator*>(context->saved_data["communicator"].toInt());
     const at::Tensor all = gradients[0].contiguous();
+    if (communicator->size() == 1) return {all, at::Tensor(), at::Tensor()};
     std::vector<int64_t> shape = all.sizes().vec();
     shape[0] = context->saved_data["rows"].toInt();
     at::Tensor local = at::empty(shape, all.options());
-    communicator->reduce_scatter_sum(all.data_ptr(), local.data_ptr(), element_counts(all, counts),
-                                     element_type(all));
+    communicator_for(all, *communicator)
+        .reduce_scatter_sum(all.data_ptr(), local.data_ptr(), element_counts(all, counts),
+                            element_type(all));
     return {local, at::Tensor(), at::Tensor()};
   }
 };
 
 at::Tensor summed_copy(const at::Tensor& value, Communicator& communicator) {
   at::Tensor sum = value.detach().clone(at::MemoryFormat::Contiguous);
-  communicator.all_reduce_sum(sum.data_ptr(), sum.numel(), element_type(sum))->wait();
+  communicator_for(sum, communicator)
+      .all_reduce_sum(sum.data_ptr(), sum.numel(), element_type(sum))
+      ->wait();
   return sum;
 }
 
@@ -73,16 +77,22 @@ ElementType element_type(const at::Tensor& tensor) {
   return ElementType::kFloat64;
 }
 
+Communicator& communicator_for(const at::Tensor& tensor, Communicator& communicator) {
+  return tensor.is_cpu() ? communicator : communicator.for_gpu_memory();
+}
+
 at::Tensor gather_constant_rows(const at::Tensor& local, const std::vector<int64_t>& counts,
                                 Communicator& communicator) {
   MUSTER_REQUIRE(static_cast<int>(counts.size()), ==, communicator.size());
   MUSTER_REQUIRE(local.size(0), ==, counts[static_cast<size_t>(communicator.rank())]);
   const at::Tensor rows = local.contiguous();
+  if (communicator.size() == 1) return rows.clone();
   std::vector<int64_t> shape = rows.sizes().vec();
   shape[0] = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   at::Tensor all = at::empty(shape, rows.options());
-  communicator.all_gather(rows.data_ptr(), all.data_ptr(), element_counts(rows, counts),
-                          element_type(rows));
+  communicator_for(rows, communicator)
+      .all_gather(rows.data_ptr(), all.data_ptr(), element_counts(rows, counts),
+                  element_type(rows));
   return all;
 }
 

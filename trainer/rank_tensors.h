@@ -35,5 +35,8 @@ class CommunicatorStatisticsExchange : public models::StatisticsExchange {
 };
 
 ElementType element_type(const at::Tensor& tensor);
+// The one that messages of this tensor's memory travel by. Decided by the tensor's device, which is
+// the same on every rank, also where it is empty.
+Communicator& communicator_for(const at::Tensor& tensor, Communicator& communicator);
 
 }  // namespace muster::trainer

@@ -112,8 +112,8 @@ models::MetricCoordinates coordinates_of(const models::LearnedMetric& learned,
     const size_t last = std::min(rows.size(), first + kLearnedBlock);
     const std::vector<int64_t> some(rows.begin() + static_cast<long>(first),
                                     rows.begin() + static_cast<long>(last));
-    const at::Tensor block = at::empty(
-        {static_cast<int64_t>(some.size()), table.variants, table.features}, at::kFloat);
+    const at::Tensor block =
+        at::empty({static_cast<int64_t>(some.size()), table.variants, table.features}, at::kFloat);
     copy_rows(table, "features", some, block.data_ptr<float>());
     models::MetricCoordinates part = models::coordinates(learned, block.mean(1));
     plus.push_back(part.plus);

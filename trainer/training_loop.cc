@@ -6,6 +6,8 @@
 #include "common/canonical_message.h"
 #include "common/error.h"
 #include "datastore/clip_loader.h"
+#include "trainer/batch_input.h"
+#include "trainer/gpu_backend.h"
 #include "trainer/initial_weights.h"
 #include "trainer/run_keeper.h"
 #include "trainer/step_agreement.h"
@@ -26,8 +28,8 @@ class TrainingLoop {
         keeper_(keeper),
         progress_(progress),
         agreement_(communicator),
-        step_({setup.experiment.training(), setup.format, setup.type, *setup.model, *setup.update,
-               setup.statistics, communicator},
+        step_({setup.experiment.training(), *setup.model, *setup.update, setup.statistics,
+               communicator},
               keeper.state().gradient_order) {}
 
   std::vector<int64_t> gradient_order() const { return step_.gradient_order(); }
@@ -48,10 +50,11 @@ class TrainingLoop {
     datastore::LoaderOptions options = setup_.loader_options;
     options.first_step = keeper_.state().step + 1;
     datastore::ClipLoader loader(setup_.store, *setup_.planner, setup_.format, options);
+    const std::unique_ptr<BatchInput> batches = input_from(loader);
     bool goes_on = true;
     while (goes_on && !stopped_ && keeper_.state().step < steps()) {
       agreement_.ask({stop_wanted_ && stop_wanted_(), keeper_.checkpoint_is_due()});
-      goes_on = take_step(loader);
+      goes_on = take_step(*batches);
       const StepWishes agreed = agreement_.answer();
       stopped_ = agreed.stop;
       const bool more = keeper_.state().step < steps();  // the last checkpoint is finish()'s
@@ -61,25 +64,30 @@ class TrainingLoop {
     }
   }
 
+  std::unique_ptr<BatchInput> input_from(datastore::ClipLoader& loader) const {
+    if (setup_.device.is_cpu()) return create_cpu_input(loader, setup_.format, setup_.type);
+    return create_gpu_input(loader, setup_.store.manifest().geometry, setup_.format, setup_.type,
+                            setup_.device);
+  }
+
   // False if it led back to a checkpoint.
-  bool take_step(datastore::ClipLoader& loader) {
+  bool take_step(BatchInput& batches) {
     const auto begin = std::chrono::steady_clock::now();
-    datastore::LoadedBatch batch = loader.next();
+    const InputBatch batch = batches.next();
     const std::chrono::duration<double> data_wait = std::chrono::steady_clock::now() - begin;
     bool goes_on = true;
-    if (keeper_.is_rejected(batch.step)) {
-      keeper_.pass_over(batch.step);
+    if (keeper_.is_rejected(batch.facts.step)) {
+      keeper_.pass_over(batch.facts.step);
     } else {
       const common::StepReport report = step_.run(batch, data_wait.count());
       progress_.step(report);
-      keeper_.record(report, datastore::batch_hash(batch.global));
+      keeper_.record(report, datastore::batch_hash(batch.facts.global));
       if (report.not_finite.empty()) {
         skipped_in_a_row_ = 0;
       } else {
         goes_on = survive(report);
       }
     }
-    loader.recycle(std::move(batch));
     return goes_on;
   }
 
@@ -157,7 +165,7 @@ TrainingEnd train(const TrainingRequest& request, Communicator& communicator,
     return TrainingEnd::kFoundFinished;
   }
   TrainingSetup setup(request.experiment, request.train_store, request.store_directory,
-                      communicator, progress);
+                      request.device, communicator, progress);
   RunKeeper keeper(request.run_directory, request.unfinished, setup, communicator, progress);
   bool complete = keeper.state().step >= request.experiment.training().steps();
   std::vector<int64_t> gradient_order = keeper.state().gradient_order;

@@ -1,6 +1,8 @@
 // Trains one network on one store.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -18,6 +20,7 @@ struct TrainingRequest {
   std::string train_store;  // its name
   std::filesystem::path store_directory;
   std::filesystem::path run_directory;
+  at::Device device = at::Device(at::kCPU);  // of this rank: trainer/compute_device.h
   UnfinishedRun unfinished = UnfinishedRun::kContinue;
   // Asked once a step, on every rank; empty: never. One rank's wish stops all.
   std::function<bool()> stop_wanted = {};

@@ -29,26 +29,38 @@ datastore::ClipFormat format_of(const proto::Model& options) {
                      options.input());
 }
 
+// Clips for a GPU are transformed there.
+datastore::LoaderOptions loader_options_of(const proto::Training& training,
+                                           const at::Device& device,
+                                           const Communicator& communicator) {
+  datastore::LoaderOptions options =
+      loader_options(training, communicator.rank(), communicator.size());
+  options.transform = device.is_cpu();
+  return options;
+}
+
 }  // namespace
 
 TrainingSetup::TrainingSetup(const proto::Experiment& chosen, const std::string& train_store,
                              const std::filesystem::path& store_directory,
-                             Communicator& communicator, common::ProgressSink& progress)
+                             const at::Device& chosen_device, Communicator& communicator,
+                             common::ProgressSink& progress)
     : experiment(chosen),
       statistics(communicator),
       format(format_of(experiment.model())),
       store(store_directory, joint_source(experiment.data(), format)),
-      loader_options(
-          trainer::loader_options(experiment.training(), communicator.rank(), communicator.size())),
+      loader_options(loader_options_of(experiment.training(), chosen_device, communicator)),
       planner(datastore::create_batch_planner(
           store, datastore::assign_roles(store, protocol_options(experiment)), format,
           batch_options(experiment))),
       model(
           models::model_entry(experiment.model())
               .create(experiment.model(), planner->identity_count(), experiment.training().seed())),
-      type(experiment.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat) {
+      type(experiment.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat),
+      device(chosen_device) {
   datastore::require_readable(store, format);
   model->to(type);
+  model->to(device);
   require_losses();
   load_initial_weights(experiment.training(), models::weights_of(*model), progress);
   update = create_parameter_update(experiment.training().optimizer(), model->parameters());

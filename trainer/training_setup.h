@@ -22,8 +22,8 @@ struct TrainingSetup {
   // Collective; the first weights are there afterwards and nothing was written. Throws InputError
   // for settings and data that do not fit, the same on every rank.
   TrainingSetup(const proto::Experiment& experiment, const std::string& train_store,
-                const std::filesystem::path& store_directory, Communicator& communicator,
-                common::ProgressSink& progress);
+                const std::filesystem::path& store_directory, const at::Device& device,
+                Communicator& communicator, common::ProgressSink& progress);
   TrainingSetup(const TrainingSetup&) = delete;
   TrainingSetup& operator=(const TrainingSetup&) = delete;
 
@@ -31,10 +31,11 @@ struct TrainingSetup {
   CommunicatorStatisticsExchange statistics;
   const datastore::ClipFormat format;
   const datastore::TrackletStore store;
-  const datastore::LoaderOptions loader_options;  // of all steps
+  const datastore::LoaderOptions loader_options;  // for `device`, of all steps
   const std::unique_ptr<datastore::BatchPlanner> planner;
   const std::unique_ptr<models::Model> model;
   const at::ScalarType type;  // of weights and input
+  const at::Device device;    // likewise
   std::unique_ptr<ParameterUpdate> update;
   TrainingFacts facts;
 

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "common/error.h"
-#include "trainer/clip_tensors.h"
 #include "trainer/loss_terms.h"
 #include "trainer/parameter_agreement.h"
 #include "trainer/rank_tensors.h"
@@ -97,8 +96,8 @@ void TrainingStep::restore(const models::NamedTensors& kept) const {
   for (size_t i = 0; i < kept.size(); ++i) buffers[i].second.copy_(kept[i].second);
 }
 
-common::StepReport TrainingStep::run(const datastore::LoadedBatch& batch,
-                                     double data_wait_seconds) {
+common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_seconds) {
+  const datastore::LoadedBatch& batch = input.facts;
   Stopwatch whole, phase;
   common::StepReport report;
   report.step = batch.step;
@@ -106,22 +105,16 @@ common::StepReport TrainingStep::run(const datastore::LoadedBatch& batch,
 
   // 1. Take this rank's share of the global batch.
   const int64_t clips = batch.share.end - batch.share.begin;
-  models::ModelInput input =
-      model_input(batch.values, clips, batch.frames, parts_.format, parts_.type);
-  if (parts_.format.joints) {
-    input.joints = joint_tensor(batch.joints_in_window, clips, batch.frames, parts_.type);
-  }
-  const at::Tensor labels = label_tensor(batch);
   const models::NamedTensors buffers = kept_buffers();
   report.phase_seconds.data_wait = data_wait_seconds + phase.lap();
 
   // 2. Forward.
   const models::ForwardContext context = forward_context(batch);
-  const models::ModelOutput output = parts_.model.forward(input, context);
+  const models::ModelOutput output = parts_.model.forward(input.input, context);
   report.phase_seconds.forward = phase.lap();
 
   // 3. Loss over the global batch.
-  const StepLosses losses = step_losses(parts_.settings.loss(), output, labels,
+  const StepLosses losses = step_losses(parts_.settings.loss(), output, input.labels,
                                         clips_per_rank(static_cast<int64_t>(batch.global.size())),
                                         parts_.communicator, {pair_judge(parts_.model), &context});
   report.phase_seconds.loss = phase.lap();

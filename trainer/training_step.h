@@ -2,15 +2,13 @@
 // backward, sum gradients over ranks, step, report.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
 
 #include "common/progress_sink.h"
-#include "datastore/clip_loader.h"
 #include "models/model.h"
 #include "proto/experiment.pb.h"
+#include "trainer/batch_input.h"
 #include "trainer/communicator.h"
 #include "trainer/gradient_reducer.h"
 #include "trainer/parameter_update.h"
@@ -20,8 +18,6 @@ namespace muster::trainer {
 // What a step works on; nothing is owned.
 struct StepParts {
   const proto::Training& settings;
-  const datastore::ClipFormat& format;
-  at::ScalarType type;  // of weights and input
   models::Model& model;
   ParameterUpdate& update;
   models::StatisticsExchange& statistics;
@@ -36,10 +32,10 @@ class TrainingStep {
  public:
   // Collective. `gradient_order` is what gradient_order() said in an earlier life of the run.
   TrainingStep(const StepParts& parts, const std::vector<int64_t>& gradient_order);
-  // Collective. `batch` is the loader's next one, and `data_wait_seconds` what getting it took. A
+  // Collective. `data_wait_seconds` is what getting the batch took. A
   // loss or gradient that is not finite changes neither weights nor running statistics:
   // report.not_finite names it, equal on all ranks.
-  common::StepReport run(const datastore::LoadedBatch& batch, double data_wait_seconds);
+  common::StepReport run(const InputBatch& input, double data_wait_seconds);
   std::vector<int64_t> gradient_order() const { return reducer_.order(); }
 
  private:

@@ -122,7 +122,8 @@ std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
     return std::nullopt;
   }
   if (!line.has("train-features")) return trainer::learn_metric(queries, scoring);
-  trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"), kTableBytes);
+  trainer::FeatureTable training =
+      trainer::read_feature_file(line.text("train-features"), kTableBytes);
   prepare_table(network, scoring.metric(), training);
   if (training.features != queries.features) {
     throw InputError(training.name, "has vectors of another size than " + queries.name);
@@ -275,10 +276,10 @@ Ranked rank_files(const CommandLine& line) {
   const std::optional<models::LearnedMetric> learned =
       learned_metric_of(line, scored.scoring(), queries, network);
   const auto progress = terminal_progress();
-  ranked.result = trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,
-                                 ranked.named.rules, &ranked.gallery_size, *progress,
-                                 {network.model.get(), learned ? &*learned : nullptr,
-                                  line.threads("threads")});
+  ranked.result =
+      trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,
+                     ranked.named.rules, &ranked.gallery_size, *progress,
+                     {network.model.get(), learned ? &*learned : nullptr, line.threads("threads")});
   return ranked;
 }
 

@@ -23,6 +23,8 @@
 #include "monitoring/log_file_sink.h"
 #include "monitoring/prometheus_sink.h"
 #include "monitoring/target_file.h"
+#include "trainer/compute_device.h"
+#include "trainer/gpu_backend.h"
 #include "trainer/heartbeat_channel.h"
 #include "trainer/training_loop.h"
 #include "trainer/watchdog.h"
@@ -52,10 +54,20 @@ std::optional<std::chrono::system_clock::time_point> end_of_time(const CommandLi
   return end;
 }
 
+// As proto::Device has it.
+std::string device_name(const std::string& option) {
+  if (option == "auto") return "AUTO";
+  if (option == "cpu") return "CPU";
+  if (option == "cuda") return "CUDA";
+  throw InputError("--device", "'" + option + "' is not auto, cpu or cuda");
+}
+
 // The one training that the settings and stores describe.
 trainer::TrainingRequest training_request(const CommandLine& line) {
   trainer::TrainingRequest request;
-  request.experiment = read_experiment(line.text("spec"), line.texts("set"));
+  std::vector<std::string> settings = line.texts("set");
+  if (line.has("device")) settings.push_back("training.device=" + device_name(line.text("device")));
+  request.experiment = read_experiment(line.text("spec"), settings);
   const auto stores = named_directories(line.texts("store"), "--store");
   const proto::Data& data = request.experiment.data();
   if (data.train_size() != 1) {
@@ -178,18 +190,24 @@ void print_as_json(const std::string& directory) {
 
 // A fault of one rank ends the job: the others may be waiting for it. Faults of settings and data
 // are the same on every rank, so only rank 0 tells them.
-int train_together(const trainer::TrainingRequest& request, const CommandLine& line) {
-  const auto bare = trainer::started_by_mpi_launcher() ? trainer::create_mpi_communicator()
-                                                       : trainer::create_single_communicator();
+int train_together(trainer::TrainingRequest request, const CommandLine& line) {
+  auto ranks = trainer::started_by_mpi_launcher() ? trainer::create_mpi_communicator()
+                                                  : trainer::create_single_communicator();
   trainer::OperationBoard board;
-  const auto communicator = trainer::create_watched_communicator(*bare, board);
   std::optional<trainer::Watchdog> watchdog;
   trainer::WatchdogOptions options;
   options.limit_seconds = request.experiment.training().watchdog_seconds();
-  if (bare->size() > 1 && options.limit_seconds > 0) {
-    watchdog.emplace(*bare, trainer::create_mpi_heartbeat_channel(), board, options);
+  if (ranks->size() > 1 && options.limit_seconds > 0) {
+    watchdog.emplace(*ranks, trainer::create_mpi_heartbeat_channel(), board, options);
   }
   try {
+    request.device =
+        trainer::agreed_device(request.experiment.training().device(), trainer::gpu_facts(),
+                               trainer::local_rank_from_environment(), *ranks);
+    if (request.device.is_cuda()) {
+      ranks = trainer::with_gpu_communicator(std::move(ranks), request.device);
+    }
+    const auto communicator = trainer::create_watched_communicator(*ranks, board);
     if (train_on_this_rank(request, line, *communicator, board) == trainer::TrainingEnd::kStopped) {
       if (communicator->rank() == 0) tell_stop(request, line.has("json"));
       return kExitStoppedOnRequest;
@@ -229,6 +247,7 @@ int run_train(const std::vector<std::string>& arguments) {
               "stop with a checkpoint this long before the limit, --time-limit's or Slurm's", "0s")
       .option("workspace", "DIR", "serve metrics, found through DIR/monitoring/targets")
       .option("threads", "N", "of this rank's computation", "1")
+      .option("device", "auto|cpu|cuda", "where to compute; sets training.device")
       .flag("json", "print the finished run's facts as JSON");
   if (!line.parse(arguments)) return 0;
   let_signals_ask();

@@ -74,7 +74,8 @@ at::Tensor recurrent_masks(const at::Tensor& drive, double probability,
   // keyed_dropout(ones) of every step, drawn into one tensor.
   const int64_t clips = drive.size(0), features = drive.size(2);
   MUSTER_REQUIRE(clips, ==, static_cast<int64_t>(context.clip_keys.size()));
-  const at::Tensor masks = at::empty({clips, steps, features}, at::TensorOptions(at::kFloat));
+  const at::Tensor masks = at::empty({clips, steps, features},
+                                     at::TensorOptions(at::kFloat).pinned_memory(drive.is_cuda()));
   auto* target = masks.data_ptr<float>();
   for (const uint64_t key : context.clip_keys) {
     for (int64_t t = 0; t < steps; ++t, target += features) {
@@ -82,7 +83,7 @@ at::Tensor recurrent_masks(const at::Tensor& drive, double probability,
                         kStepDropoutLayer + static_cast<uint64_t>(t));
     }
   }
-  return masks.to(drive.options());
+  return masks.to(drive.options(), /*non_blocking=*/true);
 }
 
 }  // namespace muster::models

@@ -58,7 +58,8 @@ class TamSrm : public NetworkModel<PairModel> {
     const int64_t query_count = queries.at("maps").size(0);
     const int64_t gallery_count = gallery.at("maps").size(0);
     if (!reranks || options_.rerank() >= gallery_count) {
-      const at::Tensor all = at::arange(gallery_count, at::kLong);
+      const at::Tensor all =
+          at::arange(gallery_count, queries.at("maps").options().dtype(at::kLong));
       return judged_distance(by_features, queries, gallery,
                              all.expand({query_count, gallery_count}));
     }
@@ -100,7 +101,7 @@ class TamSrm : public NetworkModel<PairModel> {
   at::Tensor judged_distance(const at::Tensor& by_features, const Signature& queries,
                              const Signature& gallery, const at::Tensor& rows) const {
     const at::Tensor query_rows =
-        at::arange(rows.size(0), at::kLong).unsqueeze(1).expand(rows.sizes());
+        at::arange(rows.size(0), rows.options()).unsqueeze(1).expand(rows.sizes());
     const at::Tensor log_same = log_probability(queries.at("maps"), gallery.at("maps"),
                                                 {query_rows.reshape({-1}), rows.reshape({-1})})
                                     .view(rows.sizes());

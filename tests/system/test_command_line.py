@@ -108,6 +108,14 @@ class SpecMistakesTest(SmallStoreTest):
         self.assertEqual(lines[1:], ["--set training.steps: 'many' is not a whole number",
                                      "2 problems, nothing was started"])
 
+    def test_a_device_that_is_not_there_is_refused_in_one_line(self):
+        for device, part in [("cuda", "training.device: this build has no CUDA; use --device cpu"),
+                             ("tpu", "--device: 'tpu' is not auto, cpu or cuda")]:
+            error = self.train_error("", "--set", "data.train=small", "--device", device)
+            self.assertIn(part, error)
+            self.assertEqual(len(error.splitlines()), 1, error)
+            self.assertFalse((self.directory / "run").exists())
+
     def test_bad_settings_are_refused_before_anything_starts(self):
         for setting, part in [("training.stepz=3", "did you mean 'steps'?"),
                               ("training.steps=many", "'many' is not a whole number"),

@@ -325,8 +325,7 @@ TEST_F(ResumeTest, AGradientThatIsNotFiniteIsToldAndSkipped) {
   train_into("run", experiment);
   ASSERT_EQ(progress_.steps.size(), 2u);
   EXPECT_TRUE(std::isfinite(progress_.steps[0].loss));
-  EXPECT_TRUE(contains(progress_.steps[0].not_finite, "gradient"))
-      << progress_.steps[0].not_finite;
+  EXPECT_TRUE(contains(progress_.steps[0].not_finite, "gradient")) << progress_.steps[0].not_finite;
   proto::Experiment untrained = experiment;
   untrained.mutable_training()->set_steps(0);
   train_into("untrained", untrained);

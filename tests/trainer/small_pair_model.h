@@ -23,6 +23,7 @@ class SmallPairModel : public models::PairModel {
   models::NamedTensors parameters() const override { return {{"weight", weight_}}; }
   models::NamedTensors buffers() const override { return {}; }
   void to(at::ScalarType) override {}
+  void to(at::Device) override {}
   at::Tensor pair_logits(const models::Signature& first, const models::Signature& second,
                          const models::ForwardContext& context) override {
     ++calls;
