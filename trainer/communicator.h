@@ -1,9 +1,9 @@
 // Collective operations between the ranks of one training.
 //
 // Every call is collective: all ranks make the same calls in the same order with matching sizes.
-// One thread per rank. Buffers are pointer, count and type and stay the caller's. A failure of the
-// world throws SystemError naming rank and operation; the communicator is then unusable except for
-// abort().
+// One thread per rank and communicator; a duplicate may serve another thread. Buffers are pointer,
+// count and type and stay the caller's. A failure of the world throws SystemError naming rank and
+// operation; the communicator is then unusable except for abort().
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace muster::trainer {
 
 enum class ElementType { kFloat32, kFloat64, kInt64, kByte };
 
-// A nonblocking operation; the buffer must not be touched before wait() returns. wait() once.
+// A nonblocking operation, which goes on without this thread; the buffer must not be touched before
+// wait() returns. wait() once.
 class PendingOperation {
  public:
   virtual ~PendingOperation() = default;
