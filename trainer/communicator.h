@@ -1,9 +1,9 @@
 // Collective operations between the ranks of one training.
 //
 // Every call is collective: all ranks make the same calls in the same order with matching sizes.
-// One thread per rank. Buffers are pointer, count and type and stay the caller's. A failure of the
-// world throws SystemError naming rank and operation; the communicator is then unusable except for
-// abort().
+// One thread per rank and communicator; a duplicate may serve another thread. Buffers are pointer,
+// count and type and stay the caller's. A failure of the world throws SystemError naming rank and
+// operation; the communicator is then unusable except for abort().
 //
 // On buffers in a GPU's memory every verb but barrier() is one more piece of work in the order of
 // the caller's current stream: it begins after what was queued before, what is queued after it (for
@@ -19,8 +19,8 @@ namespace muster::trainer {
 
 enum class ElementType { kFloat32, kFloat64, kInt64, kByte };
 
-// A nonblocking operation; the buffer must be left alone, and must live, until wait() returns.
-// wait() once.
+// A nonblocking operation, which goes on without this thread; the buffer must be left alone, and
+// must live, until wait() returns. wait() once.
 class PendingOperation {
  public:
   virtual ~PendingOperation() = default;

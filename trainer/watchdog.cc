@@ -22,7 +22,9 @@ constexpr milliseconds kLookEvery{100};
 // What one look may add to the watchdog's time: a thread that was stopped for longer has no right
 // to call others silent.
 constexpr double kMostOfOneLook = 1;
-constexpr double kMostBetweenHeartbeats = 1;  // seconds
+// So that what is told of a dead rank is fresh; seldom where one rank hears many.
+constexpr double kBetweenHeartbeats = 0.1, kBetweenHeartbeatsOfMany = 1;  // seconds
+constexpr int kMany = 64;                                                 // ranks
 // If this rank is being ended with the one that died, it is gone before it speaks.
 constexpr milliseconds kBeforeDeathIsTold{50};
 constexpr double kBeforeAnotherTells = 1;    // seconds for the rank whose turn it is
@@ -97,7 +99,9 @@ class Watchdog::Guard {
         options_(options),
         rank_(communicator.rank()),
         limit_(options.limit_seconds * patience_of(communicator.rank())),
-        beat_every_(std::min(kMostBetweenHeartbeats, options.limit_seconds / 8)),
+        beat_every_(
+            std::min(communicator.size() < kMany ? kBetweenHeartbeats : kBetweenHeartbeatsOfMany,
+                     options.limit_seconds / 8)),
         processes_(processes_of_all(communicator)),
         sights_(processes_.size()),
         own_(sights_[static_cast<size_t>(rank_)]) {

@@ -1,7 +1,8 @@
 // Ends the job when a rank hangs or dies, with one line that says which and how far each was.
 //
-// Every rank has a watchdog with a thread of its own. About once a second it tells rank 0, rank 1
-// and two ranks of its host where its rank is; ranks 0 and 1 tell everybody. Rank 0 judges after
+// Every rank has a watchdog with a thread of its own. Ten times a second, once a second from
+// 64 ranks on, it tells rank 0, rank 1 and two ranks of its host where its rank is; ranks 0 and 1
+// tell everybody. Rank 0 judges after
 // the limit, rank 1 after 1.25 times and the others after 1.5 times, so that one rank speaks, and
 // another one where that one hangs itself. Processes of one host also look every 100 ms whether
 // their peers are alive. Time in which a watchdog's own thread was stopped, as by a suspended job,

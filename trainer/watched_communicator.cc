@@ -1,6 +1,6 @@
 #include "trainer/watched_communicator.h"
 
-#include <exception>
+#include <cstdlib>
 
 namespace muster::trainer {
 namespace {
@@ -77,9 +77,15 @@ class WatchedCommunicator : public Communicator {
     noted(Operation::kDuplicate, [&] { made = watched_.duplicate(); });
     return std::make_unique<WatchedCommunicator>(std::move(made), board_);
   }
+  Communicator& for_gpu_memory() override {
+    Communicator& other = watched_.for_gpu_memory();
+    if (&other == &watched_) return *this;
+    if (!gpu_) gpu_ = std::make_unique<WatchedCommunicator>(other, board_);
+    return *gpu_;
+  }
   [[noreturn]] void abort(int exit_code) override {
     watched_.abort(exit_code);
-    std::terminate();  // not reached; the interface cannot say so of its overriders
+    std::_Exit(exit_code);  // not reached; the compiler cannot know
   }
 
  private:
@@ -94,6 +100,7 @@ class WatchedCommunicator : public Communicator {
   Communicator& watched_;
   OperationBoard& board_;
   const int channel_;
+  std::unique_ptr<WatchedCommunicator> gpu_;  // made when it is asked for
 };
 
 }  // namespace

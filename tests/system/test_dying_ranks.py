@@ -12,7 +12,8 @@ from support import MUSTER, SmallStoreTest
 
 RANKS = 3
 HOST = re.escape(socket.gethostname())
-PLACE = r"(waiting in|computing after) \w+ \d+( of duplicate \d)? \(after step \d+\)"
+STEP = r"\((before a step|after step \d+)\)"
+PLACE = rf"(computing|(waiting in|computing after) \w+ \d+( of duplicate \d)?) {STEP}"
 
 
 def ranks_of(launcher):
@@ -97,6 +98,8 @@ class DyingRankTest(SmallStoreTest):
         line, code = self.line_of(job)
         self.assertRegex(line, rf"^muster: rank {rank} on host {HOST} has not been heard for \d+ s")
         self.assert_places(line, rank)
+        # They have waited for it ever since.
+        self.assertRegex(line, r"; ranks? [0-9, ]+: waiting in \w+ \d+( of duplicate \d)? \(after")
         self.assertEqual(code, 1)
 
     def test_a_stopped_rank_0_ends_the_job(self):

@@ -54,7 +54,7 @@ class LookingCommunicator : public Communicator {
 
  private:
   struct Pending : PendingOperation {
-    explicit Pending(LookingCommunicator& owner) : of(owner) {}
+    explicit Pending(LookingCommunicator& looking) : of(looking) {}
     void wait() override { of.look(); }
     LookingCommunicator& of;
   };
