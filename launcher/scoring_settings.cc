@@ -26,6 +26,8 @@ void require_effect(const std::string& setting, proto::Metric metric) {
   }
   if (begins_with(setting, "scoring.learned.")) {
     if (!trainer::is_learned_metric(metric)) refuse("kissme and xqda");
+  } else if (begins_with(setting, "scoring.rerank_candidates=")) {
+    if (metric != proto::MODEL) refuse("model");
   } else if (begins_with(setting, "model.")) {
     if (metric != proto::MODEL) refuse("model");
   } else {
@@ -54,6 +56,10 @@ proto::Experiment scored_experiment(proto::Experiment experiment,
     require_effect(setting, metric);
   }
   experiment.mutable_scoring()->set_metric(metric);
+  if (experiment.scoring().rerank_candidates() < 0) {
+    throw InputError("scoring.rerank_candidates",
+                     std::to_string(experiment.scoring().rerank_candidates()) + " is negative");
+  }
   return experiment;
 }
 

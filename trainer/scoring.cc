@@ -10,6 +10,7 @@
 #include "datastore/tracklet_role.h"
 #include "trainer/euclidean_ranks.h"
 #include "trainer/metric_training.h"
+#include "trainer/model_distances.h"
 #include "trainer/signature_rows.h"
 
 namespace muster::trainer {
@@ -216,6 +217,38 @@ std::vector<GalleryItem> gallery_items(const Compared& compared) {
   return items;
 }
 
+RankingResult matched_result(const RankingMetrics& metrics, const Compared& compared) {
+  RankingResult result = metrics.result();
+  if (result.queries_without_match == static_cast<int64_t>(compared.query_rows.size())) {
+    throw common::InputError(compared.queries.name, "no query has a match in the gallery");
+  }
+  return result;
+}
+
+// Whether ranks share the distances and keep them.
+bool is_shared(proto::Metric metric, const DistanceSource& source) {
+  return metric == proto::MODEL && source.communicator != nullptr && !source.partial.empty() &&
+         (compares_pairwise(*source.model) || source.settings.rerank_candidates() > 0);
+}
+
+void rank_by_pairs(const Compared& compared, const DistanceSource& source,
+                   common::ProgressSink& progress, RankingMetrics& metrics) {
+  const int64_t candidates = source.settings.rerank_candidates();
+  if (candidates > 0 && compared.queries.features == 0) {
+    throw common::InputError("scoring.rerank_candidates",
+                             compared.queries.name + " has no 'features' that choose candidates");
+  }
+  if (candidates > 0 && source.model->wants_whole_gallery()) {
+    throw common::InputError("scoring.rerank_candidates",
+                             "the network's settings already let it re-rank candidates of its own",
+                             "set one of both to 0");
+  }
+  const std::vector<GalleryItem> items = gallery_items(compared);
+  rank_pairwise({*source.model, compared.queries, compared.gallery, compared.query_rows,
+                 compared.gallery_rows, items, candidates, source.threads},
+                source.partial, *source.communicator, progress, metrics);
+}
+
 }  // namespace
 
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
@@ -226,6 +259,15 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
   const Compared compared = rows_to_compare(queries, gallery, rules);
   RankingMetrics metrics(gallery_items(compared), rules);
   *gallery_size = static_cast<int64_t>(compared.gallery_rows.size());
+  if (source.communicator != nullptr && source.communicator->rank() > 0 &&
+      !is_shared(metric, source)) {
+    return {};
+  }
+  if (is_shared(metric, source)) {
+    rank_by_pairs(compared, source, progress, metrics);
+    if (source.communicator->rank() > 0) return {};
+    return matched_result(metrics, compared);
+  }
   progress.begin("scoring", "queries", static_cast<int64_t>(compared.query_rows.size()));
   if (metric == proto::MODEL) {
     const ModelDistances distances(*source.model, gallery, compared.gallery_rows);
@@ -237,11 +279,7 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
     rank_by_vectors(compared, metric, source.threads, progress, metrics);
   }
   progress.end();
-  RankingResult result = metrics.result();
-  if (result.queries_without_match == static_cast<int64_t>(compared.query_rows.size())) {
-    throw common::InputError(queries.name, "no query has a match in the gallery");
-  }
-  return result;
+  return matched_result(metrics, compared);
 }
 
 }  // namespace muster::trainer

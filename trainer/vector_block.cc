@@ -65,4 +65,26 @@ void centre_block(const std::vector<float>& centre, int threads, VectorBlock& bl
   });
 }
 
+std::vector<float> exact_distances(const ComparedVectors& queries, int64_t first, int64_t count,
+                                   const ComparedVectors& gallery, int threads) {
+  constexpr int64_t kBytes = int64_t{32} << 20, kMostRows = 2048;
+  VectorBlock query, items;
+  load_block(queries, first, count, threads, query);
+  std::vector<float> distances(static_cast<size_t>(count * gallery.count()));
+  const int64_t at_once = gallery.rows_within(kBytes, kMostRows);
+  for (int64_t begin = 0; begin < gallery.count(); begin += at_once) {
+    load_block(gallery, begin, std::min(at_once, gallery.count() - begin), threads, items);
+    for_ranges(items.rows, threads, [&](int64_t from, int64_t to) {
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t item = from; item < to; ++item) {
+          distances[static_cast<size_t>(i * gallery.count() + begin + item)] =
+              static_cast<float>(distance_over_variants(query.row(i), items.row(item),
+                                                        query.variants, query.features));
+        }
+      }
+    });
+  }
+  return distances;
+}
+
 }  // namespace muster::trainer

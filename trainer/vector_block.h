@@ -38,4 +38,9 @@ std::vector<float> centre_of(const VectorBlock& block);
 // Fills `centred` and `squares`.
 void centre_block(const std::vector<float>& centre, int threads, VectorBlock& block);
 
+// As they rank, float(distance_over_variants()): queries [first, first + count) to the whole
+// gallery, [count, gallery]. One by one: for few queries.
+std::vector<float> exact_distances(const ComparedVectors& queries, int64_t first, int64_t count,
+                                   const ComparedVectors& gallery, int threads);
+
 }  // namespace muster::trainer

@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
@@ -9,17 +10,19 @@
 #include "common/canonical_message.h"
 #include "common/error.h"
 #include "common/host_name.h"
+#include "common/sha256.h"
 #include "launcher/command.h"
 #include "launcher/command_line.h"
 #include "launcher/json_line.h"
 #include "launcher/protocol_option.h"
 #include "launcher/scoring_settings.h"
-#include "launcher/terminal.h"
+#include "launcher/shared_command.h"
 #include "models/model_catalog.h"
 #include "schedulers/results_store.h"
 #include "trainer/empty_output.h"
 #include "trainer/feature_extraction.h"
 #include "trainer/metric_training.h"
+#include "trainer/model_distances.h"
 #include "trainer/run_directory.h"
 #include "trainer/scoring.h"
 #include "trainer/signature_rows.h"
@@ -245,11 +248,34 @@ void declare_options(CommandLine& line) {
                 "how they learn or the network compares, e.g. scoring.learned.components=100")
       .option("run", "DIR", "the training: its metric and network, and the record's provenance")
       .option("result", "FILE", "also write a record for muster report; an older one is replaced")
-      .option("threads", "N", "of the computation; 0: all cores", "0")
+      .option("threads", "N", "of the computation; 0: all cores, of several ranks one each", "0")
+      .option("partial", "DIR",
+              "where distances that cost a network pass are kept until all are there [beside "
+              "--features]")
       .flag("json", "print JSON");
 }
 
-Ranked rank_files(const CommandLine& line) {
+// A folder whose name says all that the distances depend on. The weights' hash stands for the
+// network, the files' for roles and protocol too.
+std::filesystem::path partial_folder(const CommandLine& line, const Run& run,
+                                     const proto::Scoring& scoring,
+                                     const std::string& protocol) {
+  if (!run) return {};
+  const std::string features = line.text("features");
+  std::string facts = "distances 1\n" + common::sha256_of_file(features) + "\n";
+  if (line.has("gallery-features")) {
+    facts += common::sha256_of_file(line.text("gallery-features")) + "\n";
+  }
+  facts += common::sha256_of_file(run->weights) + "\n" + protocol + "\n" +
+           common::canonical_text(run->experiment.model()) + "\n" +
+           common::canonical_text(scoring);
+  const std::string key = common::sha256_of(facts).substr(0, 16);
+  if (line.has("partial")) return std::filesystem::path(line.text("partial")) / key;
+  return features + ".partial-" + key;
+}
+
+Ranked rank_files(const CommandLine& line, trainer::Communicator& communicator,
+                  common::ProgressSink& progress, std::filesystem::path* partial) {
   Ranked ranked;
   trainer::FeatureTable& queries = ranked.queries;
   queries = trainer::read_feature_file(line.text("features"), kTableBytes);
@@ -275,11 +301,21 @@ Ranked rank_files(const CommandLine& line) {
   split_of(queries);
   const std::optional<models::LearnedMetric> learned =
       learned_metric_of(line, scored.scoring(), queries, network);
-  const auto progress = terminal_progress();
-  ranked.result =
-      trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,
-                     ranked.named.rules, &ranked.gallery_size, *progress,
-                     {network.model.get(), learned ? &*learned : nullptr, line.threads("threads")});
+  trainer::DistanceSource source;
+  source.model = network.model.get();
+  source.learned = learned ? &*learned : nullptr;
+  source.threads =
+      threads_of_rank(static_cast<int>(line.integer("threads", 0, 1024)), communicator);
+  at::set_num_threads(source.threads);
+  source.settings = scored.scoring();
+  if (ranked.metric == proto::MODEL && (trainer::compares_pairwise(*network.model) ||
+                                        scored.scoring().rerank_candidates() > 0)) {
+    source.partial = *partial =
+        partial_folder(line, run, scored.scoring(), ranked.named.protocol);
+  }
+  source.communicator = &communicator;
+  ranked.result = trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,
+                                 ranked.named.rules, &ranked.gallery_size, progress, source);
   return ranked;
 }
 
@@ -304,15 +340,22 @@ int run_score(const std::vector<std::string>& arguments) {
   CommandLine line("muster score --features FILE",
                    "Ranks queries against the gallery: CMC and mean average precision. The files "
                    "may come from muster extract or from another program "
-                   "(docs/formats/features.md).");
+                   "(docs/formats/features.md). Distances that cost a network pass are shared "
+                   "between ranks under mpirun or srun --mpi=pmix.");
   declare_options(line);
   if (!line.parse(arguments)) return 0;
   if (line.has("metric")) metric_named(line.text("metric"), "--metric");
   if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
-  const Ranked ranked = rank_files(line);
-  if (line.has("result")) schedulers::write_result(line.path("result"), report_cell(ranked));
-  print_result(ranked, line.has("json"));
-  return 0;
+  return run_on_ranks([&](trainer::Communicator& communicator, common::ProgressSink& progress) {
+    std::filesystem::path partial;
+    const Ranked ranked = rank_files(line, communicator, progress, &partial);
+    if (communicator.rank() > 0) return 0;
+    if (line.has("result")) schedulers::write_result(line.path("result"), report_cell(ranked));
+    print_result(ranked, line.has("json"));
+    std::error_code ignored;  // what stays is found by its name
+    if (!partial.empty()) std::filesystem::remove_all(partial, ignored);
+    return 0;
+  });
 }
 
 }  // namespace muster::launcher

@@ -1,6 +1,6 @@
 """CMC and mAP of feature files beside numpy, and what scoring costs in memory."""
+import json
 import os
-import resource  # noqa: F401  (its unit: kilobytes)
 import subprocess
 import unittest
 
@@ -196,6 +196,109 @@ class ExtractionOnRanksTest(SmallStoreTest):
                        "--features", self.directory / "f.h5", "--set",
                        "extraction.probe_frames=-1", code=2).stderr
         self.assertIn("extraction.probe_frames: -1 is negative", error)
+
+
+class PairwiseTest(SmallStoreTest):
+    """SRM judges every pair by a network pass."""
+
+    IDENTITIES = 16
+
+    SPEC = """
+        name: "small"
+        data { train: "small" test: "small" protocol: "random-half" }
+        model { tam_srm { width: 0.125 input_size: 67 feature_size: 16 attention_size: 8
+                          recurrent_size: 16 metric_channels: 8 metric_hidden: 16 frames: 2
+                          ranking: METRIC_ONLY } }
+        training {
+          steps: 3
+          batch { identities: 3 clips: 2 frames: 2 }
+          loss { identity {} pair {} }
+          optimizer { sgd {} learning_rate: 0.01 }
+        }
+        extraction { max_frames: 2 fixed_length: true }
+        scoring { metric: MODEL }
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        spec = cls.shared / "spec.textproto"
+        spec.write_text(cls.SPEC)
+        cls.run_of_srm, cls.features = cls.shared / "run", cls.shared / "features.h5"
+        muster("train", "--spec", spec, "--store", f"small={cls.store}", "--run", cls.run_of_srm)
+        muster("extract", "--run", cls.run_of_srm, "--store", f"small={cls.store}", "--features",
+               cls.features)
+
+    def score(self, *arguments, **options):
+        return muster("score", "--features", self.features, "--run", self.run_of_srm, "--json",
+                      *arguments, **options)
+
+    def left_over(self):
+        return list(self.shared.glob("*.partial-*"))
+
+    def test_ranks_share_the_pairs_and_say_the_same(self):
+        alone = self.score().stdout
+        for ranks in (2, 3):
+            self.assertEqual(self.score(ranks=ranks).stdout, alone)
+        self.assertEqual(self.left_over(), [])
+
+    def test_a_killed_scoring_goes_on(self):
+        expected = self.score().stdout
+        partial = self.directory / "kept"
+        # Fails where the record goes only after everything has been compared.
+        process = subprocess.Popen([MUSTER, "score", "--features", self.features, "--run",
+                                    self.run_of_srm, "--partial", partial],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(partial.glob("*/block-*"))) < 5:
+            pass
+        process.kill()
+        process.wait()
+        blocks = sorted(partial.glob("*/block-*"))
+        self.assertGreaterEqual(len(blocks), 5)
+        stamps = {block: block.stat().st_mtime_ns for block in blocks}
+        damaged = blocks[2]
+        content = bytearray(damaged.read_bytes())
+        content[0] ^= 1
+        damaged.write_bytes(content)
+        self.assertGreater(len(stamps), 0)
+        done = self.score("--partial", partial, ranks=2)
+        self.assertIn(f"goes on with {len(blocks) - 1} of 64 blocks", done.stderr)
+        self.assertEqual(done.stdout, expected)
+        self.assertEqual(list(partial.iterdir()), [])
+
+    def test_other_settings_do_not_take_these_blocks(self):
+        partial = self.directory / "kept"
+        stale = partial / "0123456789abcdef"
+        stale.mkdir(parents=True)
+        self.score("--partial", partial)
+        self.assertEqual(list(partial.iterdir()), [stale])
+
+    def test_candidates_stand_first(self):
+        """All as candidates is the model's order, one is nearly that of the features."""
+        by_model = json.loads(self.score().stdout)
+        with h5py.File(self.features) as file:
+            table = {name: file[name][:] for name in ("features", "identity", "camera", "role")}
+        by_features = naive(table, "euclidean", "random-half")
+        for ranks in (0, 2):
+            all_of_them = json.loads(
+                self.score("--set", "scoring.rerank_candidates=99", ranks=ranks).stdout)
+            self.assertEqual(all_of_them["map"], by_model["map"])
+            one = json.loads(self.score("--set", "scoring.rerank_candidates=1", ranks=ranks).stdout)
+            self.assertAlmostEqual(one["map"], by_features["map"], places=14)
+        few = json.loads(self.score("--set", "scoring.rerank_candidates=3").stdout)
+        # Who is among the first three stays there.
+        self.assertEqual(self.score("--set", "scoring.rerank_candidates=5").returncode, 0)
+        self.assertAlmostEqual(few["rank"]["5"], by_features["rank"]["5"], places=14)
+
+    def test_what_cannot_be_is_refused_in_a_line(self):
+        for arguments, part in [
+                (["--set", "scoring.rerank_candidates=-1"], "rerank_candidates: -1 is negative"),
+                (["--set", "scoring.rerank_candidates=3", "--metric", "euclidean"],
+                 "does not reach metric euclidean"),
+                (["--set", "scoring.rerank_candidates=3", "--set", "model.tam_srm.rerank=3"],
+                 "already let it re-rank")]:
+            error = self.score(*arguments, code=2).stderr
+            self.assertIn(part, error)
 
 
 if __name__ == "__main__":
