@@ -26,17 +26,22 @@ std::string axes_text(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-models::ModelOutput output_for_no_clips(models::Model& model, const proto::Experiment& experiment,
-                                        const datastore::ClipFormat& format, at::ScalarType type,
-                                        models::StatisticsExchange& statistics) {
-  const at::NoGradGuard no_gradients;
+models::ModelInput no_clips(const proto::Experiment& experiment,
+                            const datastore::ClipFormat& format, at::ScalarType type) {
   const proto::Batch& batch = experiment.training().batch();
   const int64_t frames = batch.sampler() == proto::FRAMES ? 1 : batch.frames();
   models::ModelInput nothing = model_input({}, 0, frames, format, type);
   if (format.joints) nothing.joints = joint_tensor({}, 0, frames, type);
+  return nothing;
+}
+
+models::ModelOutput output_for_no_clips(models::Model& model, const proto::Experiment& experiment,
+                                        const datastore::ClipFormat& format, at::ScalarType type,
+                                        models::StatisticsExchange& statistics) {
+  const at::NoGradGuard no_gradients;
   models::ForwardContext context;
   context.statistics = &statistics;
-  return model.forward(nothing, context);
+  return model.forward(no_clips(experiment, format, type), context);
 }
 
 SignatureShapes scored_shapes(models::Model& model, const proto::Experiment& experiment) {

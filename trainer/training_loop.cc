@@ -19,6 +19,7 @@
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
 #include "trainer/loss_terms.h"
+#include "trainer/micro_batches.h"
 #include "trainer/parameter_update.h"
 #include "trainer/rank_tensors.h"
 
@@ -126,6 +127,8 @@ class Trainer {
     require_sampler(loss, experiment_.training().batch());
     require_network(loss, output_for_no_clips(*model_, experiment_, format_, type_, statistics_),
                     pair_model() != nullptr);
+    require_micro_batches(*model_, no_clips(experiment_, format_, type_),
+                          experiment_.training().micro_batch_clips());
   }
 
   // Null where the network does not judge pairs.
@@ -154,6 +157,16 @@ class Trainer {
     return context;
   }
 
+  static StepHooks hooks_of(int64_t step) {
+    StepHooks hooks;
+    hooks.proceed = [step](const StepLosses& losses) {
+      if (std::isfinite(losses.total)) return true;
+      throw common::SystemError("step " + std::to_string(step), "the loss is not finite",
+                                "lower training.optimizer.learning_rate");
+    };
+    return hooks;
+  }
+
   common::StepReport train_step(datastore::ClipLoader& loader, int64_t step) {
     Stopwatch whole, phase;
     common::StepReport report;
@@ -170,24 +183,17 @@ class Trainer {
     const at::Tensor labels = label_tensor(batch);
     report.phase_seconds.data_wait = phase.lap();
 
-    // 2. Forward.
-    const models::ForwardContext context = forward_context(batch);
-    const models::ModelOutput output = model_->forward(input, context);
-    report.phase_seconds.forward = phase.lap();
-
-    // 3. Loss over the global batch.
-    const StepLosses losses = step_losses(experiment_.training().loss(), output, labels,
-                                          clips_per_rank(static_cast<int64_t>(batch.global.size())),
-                                          communicator_, {pair_model(), &context});
-    report.phase_seconds.loss = phase.lap();
-    if (!std::isfinite(losses.total)) {
-      throw common::SystemError("step " + std::to_string(step), "the loss is not finite",
-                                "lower training.optimizer.learning_rate");
-    }
-
-    // 4. Backward.
-    losses.local_total.backward();
-    report.phase_seconds.backward = phase.lap();
+    // 2. to 4. Forward, loss over the global batch, backward.
+    const StepPasses passes = run_forward_backward(
+        *model_, experiment_.training().loss(),
+        {input, labels, forward_context(batch),
+         clips_per_rank(static_cast<int64_t>(batch.global.size()))},
+        communicator_, experiment_.training().micro_batch_clips(), hooks_of(step));
+    const StepLosses& losses = passes.losses;
+    report.phase_seconds.forward = passes.forward_seconds;
+    report.phase_seconds.loss = passes.loss_seconds;
+    report.phase_seconds.backward = passes.backward_seconds;
+    phase.lap();
 
     // 5. Sum gradients over ranks.
     reduce_gradients(parameters_, kBucketBytes, communicator_);
