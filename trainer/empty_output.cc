@@ -26,10 +26,8 @@ std::string axes_text(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-models::ModelOutput output_for_no_clips(models::Model& model, const proto::Experiment& experiment,
-                                        const datastore::ClipFormat& format, at::ScalarType type,
-                                        models::StatisticsExchange& statistics) {
-  const at::NoGradGuard no_gradients;
+models::ModelInput no_clips(const models::Model& model, const proto::Experiment& experiment,
+                            const datastore::ClipFormat& format, at::ScalarType type) {
   const proto::Batch& batch = experiment.training().batch();
   const int64_t frames = batch.sampler() == proto::FRAMES ? 1 : batch.frames();
   models::ModelInput nothing = model_input({}, 0, frames, format, type);
@@ -41,9 +39,16 @@ models::ModelOutput output_for_no_clips(models::Model& model, const proto::Exper
       if (tensor->defined()) *tensor = tensor->to(device);
     }
   }
+  return nothing;
+}
+
+models::ModelOutput output_for_no_clips(models::Model& model, const proto::Experiment& experiment,
+                                        const datastore::ClipFormat& format, at::ScalarType type,
+                                        models::StatisticsExchange& statistics) {
+  const at::NoGradGuard no_gradients;
   models::ForwardContext context;
   context.statistics = &statistics;
-  return model.forward(nothing, context);
+  return model.forward(no_clips(model, experiment, format, type), context);
 }
 
 SignatureShapes scored_shapes(models::Model& model, const proto::Experiment& experiment) {

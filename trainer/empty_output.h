@@ -12,7 +12,11 @@
 
 namespace muster::trainer {
 
-// Of clips as long as the experiment trains with. Collective, as forward() is.
+// An input of no clips, as long as those that the experiment trains with, where the model is.
+models::ModelInput no_clips(const models::Model& model, const proto::Experiment& experiment,
+                            const datastore::ClipFormat& format, at::ScalarType type);
+
+// Of such an input. Collective, as forward() is.
 models::ModelOutput output_for_no_clips(models::Model& model, const proto::Experiment& experiment,
                                         const datastore::ClipFormat& format, at::ScalarType type,
                                         models::StatisticsExchange& statistics);

@@ -9,6 +9,7 @@
 #include "trainer/initial_weights.h"
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
+#include "trainer/micro_batches.h"
 #include "trainer/training_step.h"
 
 namespace muster::trainer {
@@ -81,6 +82,8 @@ void TrainingSetup::require_losses() {
   require_sampler(loss, experiment.training().batch());
   require_network(loss, output_for_no_clips(*model, experiment, format, type, statistics),
                   pair_judge(*model) != nullptr);
+  require_micro_batches(*model, no_clips(*model, experiment, format, type),
+                        experiment.training().micro_batch_clips());
 }
 
 }  // namespace muster::trainer

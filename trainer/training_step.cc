@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "common/error.h"
-#include "trainer/loss_terms.h"
 #include "trainer/parameter_agreement.h"
 #include "trainer/rank_tensors.h"
 
@@ -60,7 +59,10 @@ TrainingStep::TrainingStep(const StepParts& parts, const std::vector<int64_t>& g
     : parts_(parts),
       parameters_(parts.model.parameters()),
       reducer_(parameters_, parts.communicator, options_of_reducer(parts.settings, gradient_order)),
-      check_every_(steps_between_checks(parts.settings)) {}
+      check_every_(steps_between_checks(parts.settings)) {
+  hooks_.proceed = [](const StepLosses& losses) { return std::isfinite(losses.total); };
+  hooks_.before_last_backward = [this] { reducer_.last_pass(); };
+}
 
 std::vector<int64_t> TrainingStep::clips_per_rank(int64_t clips) const {
   std::vector<int64_t> counts;
@@ -108,24 +110,22 @@ common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_s
   const models::NamedTensors buffers = kept_buffers();
   report.phase_seconds.data_wait = data_wait_seconds + phase.lap();
 
-  // 2. Forward.
+  // 2. to 4. Forward, loss over the global batch, backward, in which gradients travel already.
+  reducer_.begin_step(parts_.settings.micro_batch_clips() > 0);
   const models::ForwardContext context = forward_context(batch);
-  const models::ModelOutput output = parts_.model.forward(input.input, context);
-  report.phase_seconds.forward = phase.lap();
-
-  // 3. Loss over the global batch.
-  const StepLosses losses = step_losses(parts_.settings.loss(), output, input.labels,
-                                        clips_per_rank(static_cast<int64_t>(batch.global.size())),
-                                        parts_.communicator, {pair_judge(parts_.model), &context});
-  report.phase_seconds.loss = phase.lap();
+  const StepPasses passes =
+      run_forward_backward(parts_.model, parts_.settings.loss(),
+                           {input.input, input.labels, context,
+                            clips_per_rank(static_cast<int64_t>(batch.global.size()))},
+                           parts_.communicator, parts_.settings.micro_batch_clips(), hooks_);
+  const StepLosses& losses = passes.losses;
+  report.phase_seconds.forward = passes.forward_seconds;
+  report.phase_seconds.loss = passes.loss_seconds;
+  report.phase_seconds.backward = passes.backward_seconds;
   report.not_finite = infinite_losses(losses);
+  phase.lap();
 
   if (report.not_finite.empty()) {
-    // 4. Backward; gradients travel meanwhile.
-    reducer_.begin_step();
-    losses.local_total.backward();
-    report.phase_seconds.backward = phase.lap();
-
     // 5. Wait until gradients are sums over ranks.
     reducer_.finish();
     report.phase_seconds.communication_exposed = phase.lap();

@@ -11,6 +11,7 @@
 #include "trainer/batch_input.h"
 #include "trainer/communicator.h"
 #include "trainer/gradient_reducer.h"
+#include "trainer/micro_batches.h"
 #include "trainer/parameter_update.h"
 
 namespace muster::trainer {
@@ -30,6 +31,8 @@ models::PairModel* pair_judge(models::Model& model);
 // One thread per rank.
 class TrainingStep {
  public:
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
   // Collective. `gradient_order` is what gradient_order() said in an earlier life of the run.
   TrainingStep(const StepParts& parts, const std::vector<int64_t>& gradient_order);
   // Collective. `data_wait_seconds` is what getting the batch took. A
@@ -48,6 +51,7 @@ class TrainingStep {
   const models::NamedTensors parameters_;
   GradientReducer reducer_;
   const int64_t check_every_;  // steps
+  StepHooks hooks_;
 };
 
 }  // namespace muster::trainer
