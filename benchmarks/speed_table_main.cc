@@ -13,8 +13,8 @@
 #include "benchmarks/separate_process.h"
 #include "benchmarks/store/store_rows.h"
 #include "common/error.h"
+#include "common/nearest_name.h"
 #include "launcher/command_line.h"
-#include "launcher/nearest_name.h"
 
 namespace muster::benchmarks {
 namespace {
@@ -52,7 +52,7 @@ std::vector<Part> chosen(const std::vector<std::string>& names, bool with_long) 
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       throw common::InputError("--only '" + name + "'", "is not known",
-                               launcher::name_hint(name, known));
+                               common::name_hint(name, known));
     }
   }
   return result;

@@ -215,15 +215,15 @@ int train_together(trainer::TrainingRequest request, const CommandLine& line) {
     if (line.has("json") && communicator->rank() == 0) print_as_json(request.run_directory);
     return kExitDone;
   } catch (const std::exception& failure) {
-    if (communicator->size() == 1) throw;
+    if (!ranks || ranks->size() == 1) throw;
     const bool input = dynamic_cast<const InputError*>(&failure) != nullptr;
-    if (!input || communicator->rank() == 0) {
-      std::cerr << "muster: rank " << communicator->rank() << ": " << failure.what() << std::endl;
+    if (!input || ranks->rank() == 0) {
+      std::cerr << "muster: rank " << ranks->rank() << ": " << failure.what() << std::endl;
     } else {
       ::sleep(2);  // rank 0 has the same fault and speaks first
     }
     if (watchdog) watchdog->announce_failure();
-    communicator->abort(input ? kExitBadInput : kExitFailed);
+    ranks->abort(input ? kExitBadInput : kExitFailed);
     throw;  // not reached
   }
 }
