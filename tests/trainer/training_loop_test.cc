@@ -235,6 +235,29 @@ TEST_F(TrainingLoopTest, AStoreThatIsNotThereIsRefused) {
   EXPECT_TRUE(contains(refusal(tiny_experiment(), "nowhere"), "nowhere"));
 }
 
+TEST_F(TrainingLoopTest, MicroBatchesTrainTheSame) {
+  proto::Experiment experiment = tiny_experiment();
+  train_into("whole", experiment);
+  experiment.mutable_training()->set_micro_batch_clips(1);
+  train_into("micro", experiment);
+  const auto whole = weights("whole"), micro = weights("micro");
+  for (const auto& [name, value] : whole) {
+    EXPECT_LE((value - micro.at(name)).abs().max().item<double>(), 1e-12) << name;
+  }
+  EXPECT_FALSE(same_weights(whole, micro));  // another order of additions: they were used
+  experiment.mutable_training()->set_micro_batch_clips(0);
+  train_into("micro", experiment);
+  EXPECT_TRUE(same_weights(weights("micro"), micro));  // the setting makes no other training
+}
+
+TEST_F(TrainingLoopTest, MicroBatchesOfBatchNormAreRefusedBeforeAnythingIsWritten) {
+  proto::Experiment experiment = tiny_experiment();
+  experiment.mutable_model()->mutable_rru_stim()->set_width(0.0625);
+  experiment.mutable_model()->mutable_rru_stim()->set_input_size(107);
+  experiment.mutable_training()->set_micro_batch_clips(1);
+  EXPECT_TRUE(contains(refusal(experiment), "training.micro_batch_clips: the layer 'backbone."));
+}
+
 TEST_F(TrainingLoopTest, LossesOfPairsAndTripletsTrain) {
   proto::Experiment experiment = tiny_experiment();
   experiment.mutable_training()->clear_batch();
