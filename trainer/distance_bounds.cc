@@ -7,9 +7,9 @@
 namespace muster::trainer {
 namespace {
 
-constexpr double kUnit = 1.0 / (1 << 24);      // of rounding to float
-constexpr float kLargestSquare = 1e37f;        // of both vectors together: no sum overflows
-constexpr int64_t kMostFeatures = 1 << 20;     // beyond, the bound says too little
+constexpr double kUnit = 1.0 / (1 << 24);   // of rounding to float
+constexpr float kLargestSquare = 1e37f;     // of both vectors together: no sum overflows
+constexpr int64_t kMostFeatures = 1 << 20;  // beyond, the bound says too little
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// What a matrix product in float says for certain of a distance: bounds from both sides. No tensors.
+// What a matrix product in float says for certain of a distance: bounds from both sides. No
+// tensors.
 //
 // |x - y|^2 = |x|^2 + |y|^2 - 2 x.y loses small distances, but by how much is known: a product of
 // length K in any order, with or without fused multiply-adds, is off by at most
@@ -19,8 +20,9 @@ struct DistanceBound {
 // Covers the rounding of that too, of the squares, and of bounds_of_row().
 DistanceBound distance_bound(int64_t features);
 
-// Least and greatest value that |x - y|^2 can have, from x.y `products` [count] of one x with `count`
-// y. `squares` are |y|^2 [count]. Where numbers leave the range of float: -infinity, infinity.
+// Least and greatest value that |x - y|^2 can have, from x.y `products` [count] of one x with
+// `count` y. `squares` are |y|^2 [count]. Where numbers leave the range of float: -infinity,
+// infinity.
 void bounds_of_row(const DistanceBound& bound, float square, const float* squares,
                    const float* products, int64_t count, float* lower, float* upper);
 
@@ -28,8 +30,8 @@ void bounds_of_row(const DistanceBound& bound, float square, const float* square
 void add_distance_bounds_of_row(const DistanceBound& bound, float square, const float* squares,
                                 const float* products, int64_t count, float* lower, float* upper);
 
-// How many of `upper` [count] are below `low`, and how many of `lower` are not above `high`: what is
-// in the second number alone is undecided. NaN counts in neither.
+// How many of `upper` [count] are below `low`, and how many of `lower` are not above `high`: what
+// is in the second number alone is undecided. NaN counts in neither.
 struct BoundCount {
   int64_t surely_nearer = 0, perhaps_nearer = 0;
 };

@@ -67,9 +67,7 @@ class BlockRanker {
     }
   }
 
-  int64_t gallery_blocks() const {
-    return (gallery_.count() + gallery_rows_ - 1) / gallery_rows_;
-  }
+  int64_t gallery_blocks() const { return (gallery_.count() + gallery_rows_ - 1) / gallery_rows_; }
 
   // Queries [first, first + count); tell(i) after gallery block i.
   template <typename Tell>
@@ -78,7 +76,8 @@ class BlockRanker {
     first_query_ = first;
     ranked_.assign(static_cast<size_t>(count), {});
     for (int64_t i = 0; i < count; ++i) {
-      const auto found = by_identity_.find(queries_.table->identity[table_row(queries_, first + i)]);
+      const auto found =
+          by_identity_.find(queries_.table->identity[table_row(queries_, first + i)]);
       ranked_[static_cast<size_t>(i)].same_identity =
           found == by_identity_.end() ? &nobody_ : &found->second;
     }
@@ -220,7 +219,8 @@ class BlockRanker {
     strip.to_forget.clear();
   }
 
-  bool is_before(int64_t query, int64_t item, int64_t begin, const Match& match, Strip& strip) const {
+  bool is_before(int64_t query, int64_t item, int64_t begin, const Match& match,
+                 Strip& strip) const {
     const auto index = static_cast<size_t>(item);
     if (strip.known[index] == 0) {
       strip.exact[index] = match_at(0, query_block_.row(query), gallery_block_.row(item),

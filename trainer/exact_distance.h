@@ -15,7 +15,8 @@ double squared_length(const float* a, int64_t features);
 // Sum over variants of |a_v - b_v|; `a` and `b` are [variants, features].
 double distance_over_variants(const float* a, const float* b, int64_t variants, int64_t features);
 
-// Each of `rows` vectors to unit length: value / max(norm, 1e-12), the norm in double, rounded once.
+// Each of `rows` vectors to unit length: value / max(norm, 1e-12), the norm in double, rounded
+// once.
 void make_unit_length(float* vectors, int64_t rows, int64_t features);
 
 }  // namespace muster::trainer

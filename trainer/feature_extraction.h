@@ -40,10 +40,10 @@ void require_features_of_run(const FeatureTable& table, const FinishedRun& run);
 // or the store has no flow that the network needs.
 FeatureTable extract_features(const ExtractionRequest& request, common::ProgressSink& progress);
 
-// The same into a feature file, row by row, so that memory does not grow with the store; collective.
-// Each rank extracts every size()-th tracklet into a file of its own beside `path`, which all ranks
-// must see, and rank 0 joins them: the same bytes whatever the number of ranks. Returns, on rank 0,
-// the table without its values.
+// The same into a feature file, row by row, so that memory does not grow with the store;
+// collective. Each rank extracts every size()-th tracklet into a file of its own beside `path`,
+// which all ranks must see, and rank 0 joins them: the same bytes whatever the number of ranks.
+// Returns, on rank 0, the table without its values.
 FeatureTable extract_to_file(const ExtractionRequest& request, const std::filesystem::path& path,
                              Communicator& communicator, common::ProgressSink& progress);
 

@@ -104,9 +104,8 @@ void demand_finite(const std::vector<float>& values, int64_t first_row, const st
                    int64_t per_row, const std::string& path) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
-    throw InputError(path,
-                     "row " + std::to_string(first_row + static_cast<int64_t>(i) / per_row) +
-                         " of '" + name + "' holds a value that is not finite");
+    throw InputError(path, "row " + std::to_string(first_row + static_cast<int64_t>(i) / per_row) +
+                               " of '" + name + "' holds a value that is not finite");
   }
 }
 
@@ -268,9 +267,8 @@ FeatureFileWriter::FeatureFileWriter(const fs::path& path, const FeatureTable& t
   state_->file = create_hdf5_file(state_->path);
   for (const std::string& tensor : table.tensors()) {
     MUSTER_REQUIRE(is_column(tensor), ==, false);
-    const std::vector<int64_t> shape = tensor == "features"
-                                           ? std::vector<int64_t>{table.features}
-                                           : table.further.at(tensor).shape;
+    const std::vector<int64_t> shape = tensor == "features" ? std::vector<int64_t>{table.features}
+                                                            : table.further.at(tensor).shape;
     state_->datasets.emplace(tensor, create_dataset(state_->file, "/" + tensor, H5T_IEEE_F32LE,
                                                     stored_shape(table, shape)));
   }

@@ -35,8 +35,8 @@ LabelledVectors training_rows(const FeatureTable& table) {
   std::vector<at::Tensor> means;
   for (size_t first = 0; first < rows.size(); first += kRowsAtOnce) {
     const size_t last = std::min(rows.size(), first + kRowsAtOnce);
-    const at::Tensor block = at::empty(
-        {static_cast<int64_t>(last - first), table.variants, table.features}, at::kFloat);
+    const at::Tensor block =
+        at::empty({static_cast<int64_t>(last - first), table.variants, table.features}, at::kFloat);
     copy_rows(table, "features",
               {rows.begin() + static_cast<long>(first), rows.begin() + static_cast<long>(last)},
               block.data_ptr<float>());

@@ -96,7 +96,8 @@ class OrderByFeatures {
 
 class Comparison {
  public:
-  Comparison(const PairwiseWork& work, const Cut& cut) : work_(work), cut_(cut), by_features_(work) {
+  Comparison(const PairwiseWork& work, const Cut& cut)
+      : work_(work), cut_(cut), by_features_(work) {
     if (work.candidates > 0 || !work.model.wants_whole_gallery()) return;
     const int64_t bytes = work.gallery.row_bytes() * cut.gallery;
     if (bytes > kMostWholeGallery) {
@@ -131,7 +132,8 @@ class Comparison {
       const float* far = values.data() + i * cut_.gallery;
       const auto judged = std::min(cut_.gallery, static_cast<int64_t>(order.size()));
       std::vector<std::pair<float, int64_t>> front;
-      for (int64_t k = 0; k < judged; ++k) front.emplace_back(far[k], order[static_cast<size_t>(k)]);
+      for (int64_t k = 0; k < judged; ++k)
+        front.emplace_back(far[k], order[static_cast<size_t>(k)]);
       std::sort(front.begin(), front.end());
       for (int64_t k = 0; k < judged; ++k) {
         order[static_cast<size_t>(k)] = front[static_cast<size_t>(k)].second;

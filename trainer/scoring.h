@@ -32,11 +32,12 @@ struct DistanceSource {
 
 // Queries are rows of `queries` with the query bit; which rows of `gallery` are the gallery is the
 // rules'. Junk rows among them are ignored, though they count in `gallery_size`. Distances are sums
-// over variants, exact whatever the size of the vectors (trainer/euclidean_ranks.h); those that were `learned` (KISSME and XQDA, which
-// need one) are between the variants' mean vectors. With metric MODEL they are `model`'s own,
-// between whole signatures; the other metrics look at `features` alone. Throws InputError if there
-// are no queries, no gallery, no match at all, or shapes do not fit. Collective where a
-// communicator shares the work; the result is rank 0's, and empty on the others.
+// over variants, exact whatever the size of the vectors (trainer/euclidean_ranks.h); those that
+// were `learned` (KISSME and XQDA, which need one) are between the variants' mean vectors. With
+// metric MODEL they are `model`'s own, between whole signatures; the other metrics look at
+// `features` alone. Throws InputError if there are no queries, no gallery, no match at all, or
+// shapes do not fit. Collective where a communicator shares the work; the result is rank 0's, and
+// empty on the others.
 RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, proto::Metric metric,
                     const datastore::ScoringRules& rules, int64_t* gallery_size,
                     common::ProgressSink& progress, const DistanceSource& source = {});

@@ -27,7 +27,8 @@ struct VectorBlock {
   const float* row(int64_t i) const { return exact.data() + i * variants * features; }
 };
 
-// Rows [first, first + count) of `vectors`, `exact` alone, in `threads` threads. Throws SystemError.
+// Rows [first, first + count) of `vectors`, `exact` alone, in `threads` threads. Throws
+// SystemError.
 void load_block(const ComparedVectors& vectors, int64_t first, int64_t count, int threads,
                 VectorBlock& block);
 

@@ -44,19 +44,19 @@ std::vector<TableRow> cmc_rows(const fs::path& directory) {
   const std::string features = (scratch.path() / "features.h5").string();
   const std::string threads = std::to_string(usable_cores());
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  const auto ours = answer_of((here / "muster-cmc-worker").string() + " " + features + " " +
-                              threads);
-  const auto peer = answer_of("OMP_NUM_THREADS=" + threads + " OPENBLAS_NUM_THREADS=" + threads +
-                              " /usr/bin/python3 " MUSTER_SOURCE_DIR "/benchmarks/evaluation/numpy_cmc.py " +
-                              features);
+  const auto ours =
+      answer_of((here / "muster-cmc-worker").string() + " " + features + " " + threads);
+  const auto peer = answer_of(
+      "OMP_NUM_THREADS=" + threads + " OPENBLAS_NUM_THREADS=" + threads +
+      " /usr/bin/python3 " MUSTER_SOURCE_DIR "/benchmarks/evaluation/numpy_cmc.py " + features);
   for (const char* number : {"map", "rank_1"}) {
     if (std::abs(ours[number].get<double>() - peer[number].get<double>()) > 1e-3) {
       throw common::SystemError(std::string("CMC in numpy: ") + number, "differs from ours");
     }
   }
   const double seconds = ours["score_seconds"];
-  TableRow product = row_of("the bare matrix product of the distances", seconds,
-                            ours["product_seconds"]);
+  TableRow product =
+      row_of("the bare matrix product of the distances", seconds, ours["product_seconds"]);
   product.ratio = product.measured / product.bound;
   product.target = 1.5;
   product.at_most = true;

@@ -1,5 +1,5 @@
-// CMC and mean average precision at the size of MARS beside the bare matrix product of its distances
-// and beside numpy.
+// CMC and mean average precision at the size of MARS beside the bare matrix product of its
+// distances and beside numpy.
 #pragma once
 
 #include <filesystem>

@@ -58,16 +58,15 @@ int run(const std::vector<std::string>& arguments) {
   int64_t gallery_size = 0;
   trainer::DistanceSource source;
   source.threads = threads;
-  const at::Tensor all =
-      at::from_blob(table.values.data(), {kGallery, kFeatures}, at::kFloat);
+  const at::Tensor all = at::from_blob(table.values.data(), {kGallery, kFeatures}, at::kFloat);
   const at::Tensor queries = all.narrow(0, kGallery - kQueries, kQueries);
   at::Tensor products = at::empty({kQueries, kGallery}, at::kFloat);
   const MedianSeconds seconds = interleaved(
       kRounds,
       [&] {
-        result = trainer::score(table, table, proto::EUCLIDEAN,
-                                datastore::find_protocol("mars").rules, &gallery_size, progress,
-                                source);
+        result =
+            trainer::score(table, table, proto::EUCLIDEAN, datastore::find_protocol("mars").rules,
+                           &gallery_size, progress, source);
       },
       [&] { at::mm_out(products, queries, all.t()); });
   std::cout << nlohmann::json{{"score_seconds", seconds.measured},

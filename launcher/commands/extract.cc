@@ -100,9 +100,10 @@ trainer::ExtractionRequest extraction_request(const CommandLine& line) {
 }  // namespace
 
 int run_extract(const std::vector<std::string>& arguments) {
-  CommandLine line("muster extract --run DIR --store NAME=DIR --features FILE",
-                   "Writes what a trained network says of a store's tracklets to an HDF5 file. "
-                   "Start it under mpirun or srun --mpi=pmix to share the tracklets between ranks.");
+  CommandLine line(
+      "muster extract --run DIR --store NAME=DIR --features FILE",
+      "Writes what a trained network says of a store's tracklets to an HDF5 file. "
+      "Start it under mpirun or srun --mpi=pmix to share the tracklets between ranks.");
   line.option("run", "DIR", "a finished training")
       .repeated("store", "NAME=DIR", "the store to look at")
       .option("role", "LIST", "probe, gallery, train", "probe,gallery")
@@ -110,8 +111,8 @@ int run_extract(const std::vector<std::string>& arguments) {
               protocol_list() + " [the training's, or for another store the layout's own]")
       .repeated("set", "PATH=VALUE", "change an extraction setting, e.g. extraction.crops=8")
       .option("features", "FILE", "where the signatures go; an older feature file is replaced")
-      .option("threads", "N", "tracklets in work at a time; 0: all cores, of several ranks one each",
-              "0")
+      .option("threads", "N",
+              "tracklets in work at a time; 0: all cores, of several ranks one each", "0")
       .flag("json", "print what was written as JSON");
   if (!line.parse(arguments)) return 0;
   return run_on_ranks([&](trainer::Communicator& communicator, common::ProgressSink& progress) {

@@ -125,7 +125,8 @@ std::optional<models::LearnedMetric> learned_metric_of(const CommandLine& line,
     return std::nullopt;
   }
   if (!line.has("train-features")) return trainer::learn_metric(queries, scoring);
-  trainer::FeatureTable training = trainer::read_feature_file(line.text("train-features"), kTableBytes);
+  trainer::FeatureTable training =
+      trainer::read_feature_file(line.text("train-features"), kTableBytes);
   prepare_table(network, scoring.metric(), training);
   if (training.features != queries.features) {
     throw InputError(training.name, "has vectors of another size than " + queries.name);
@@ -257,8 +258,7 @@ void declare_options(CommandLine& line) {
 // A folder whose name says all that the distances depend on. The weights' hash stands for the
 // network, the files' for roles and protocol too.
 std::filesystem::path partial_folder(const CommandLine& line, const Run& run,
-                                     const proto::Scoring& scoring,
-                                     const std::string& protocol) {
+                                     const proto::Scoring& scoring, const std::string& protocol) {
   if (!run) return {};
   const std::string features = line.text("features");
   std::string facts = "distances 1\n" + common::sha256_of_file(features) + "\n";
@@ -266,8 +266,7 @@ std::filesystem::path partial_folder(const CommandLine& line, const Run& run,
     facts += common::sha256_of_file(line.text("gallery-features")) + "\n";
   }
   facts += common::sha256_of_file(run->weights) + "\n" + protocol + "\n" +
-           common::canonical_text(run->experiment.model()) + "\n" +
-           common::canonical_text(scoring);
+           common::canonical_text(run->experiment.model()) + "\n" + common::canonical_text(scoring);
   const std::string key = common::sha256_of(facts).substr(0, 16);
   if (line.has("partial")) return std::filesystem::path(line.text("partial")) / key;
   return features + ".partial-" + key;
@@ -307,10 +306,9 @@ Ranked rank_files(const CommandLine& line, trainer::Communicator& communicator,
       threads_of_rank(static_cast<int>(line.integer("threads", 0, 1024)), communicator);
   at::set_num_threads(source.threads);
   source.settings = scored.scoring();
-  if (ranked.metric == proto::MODEL && (trainer::compares_pairwise(*network.model) ||
-                                        scored.scoring().rerank_candidates() > 0)) {
-    source.partial = *partial =
-        partial_folder(line, run, scored.scoring(), ranked.named.protocol);
+  if (ranked.metric == proto::MODEL &&
+      (trainer::compares_pairwise(*network.model) || scored.scoring().rerank_candidates() > 0)) {
+    source.partial = *partial = partial_folder(line, run, scored.scoring(), ranked.named.protocol);
   }
   source.communicator = &communicator;
   ranked.result = trainer::score(queries, other_gallery ? *other_gallery : queries, ranked.metric,

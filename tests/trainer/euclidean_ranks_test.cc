@@ -39,8 +39,8 @@ std::vector<double> naive_vector(const FeatureTable& table, int64_t row, int64_t
   std::vector<double> vector;
   double squares = 0;
   for (int64_t i = 0; i < table.features; ++i) {
-    vector.push_back(table.values[static_cast<size_t>(
-        (row * table.variants + variant) * table.features + i)]);
+    vector.push_back(
+        table.values[static_cast<size_t>((row * table.variants + variant) * table.features + i)]);
     squares += vector.back() * vector.back();
   }
   if (unit_length) {
@@ -118,9 +118,7 @@ TEST(EuclideanRanksTest, UnitLengthIsPerVariant) {
 
 // Points of a small grid: almost every distance stands many times, many are 0.
 TEST(EuclideanRanksTest, EqualDistancesRankInTheGallerysOrder) {
-  const auto grid = [](common::KeyedRandom& random) {
-    return static_cast<float>(random.below(3));
-  };
+  const auto grid = [](common::KeyedRandom& random) { return static_cast<float>(random.below(3)); };
   for (const int64_t variants : {1, 2}) {
     expect_naive_ranks(ranked_table(500, variants, 3, grid), 60);
   }
@@ -134,11 +132,10 @@ TEST(EuclideanRanksTest, AllTheSameVectorRanksInTheGallerysOrder) {
 // Far from the origin and near each other, where |x|^2 + |y|^2 - 2xy has nothing left to say, and
 // also without the centre's help: two clouds.
 TEST(EuclideanRanksTest, SmallDistancesSurviveLargeVectors) {
-  expect_naive_ranks(ranked_table(300, 1, 16,
-                                  [](common::KeyedRandom& random) {
-                                    return 4096 + 0.001f * normal(random);
-                                  }),
-                     40);
+  expect_naive_ranks(
+      ranked_table(300, 1, 16,
+                   [](common::KeyedRandom& random) { return 4096 + 0.001f * normal(random); }),
+      40);
   FeatureTable clouds = ranked_table(300, 1, 16, normal);
   for (int64_t row = 0; row < clouds.rows; ++row) {
     for (int64_t i = 0; i < 16; ++i) {
@@ -154,11 +151,10 @@ TEST(EuclideanRanksTest, AnySizeOfNumbersRanks) {
   for (const float scale : {1e-42f, 1e-30f, 1e-18f, 1e17f, 1e19f, 1e30f, 1e37f}) {
     for (const int64_t variants : {1, 2}) {
       SCOPED_TRACE(scale);
-      expect_naive_ranks(ranked_table(120, variants, 9,
-                                      [&](common::KeyedRandom& random) {
-                                        return scale * normal(random);
-                                      }),
-                         20);
+      expect_naive_ranks(
+          ranked_table(120, variants, 9,
+                       [&](common::KeyedRandom& random) { return scale * normal(random); }),
+          20);
     }
   }
 }
@@ -181,8 +177,8 @@ TEST(EuclideanRanksTest, AQueryWithoutMatchHasNoRanks) {
   FeatureTable table = ranked_table(50, 1, 4, normal);
   table.identity[0] = 99;
   common::SilentProgress progress;
-  const auto ranks = euclidean_match_ranks({&table, {0, 1}, false}, {&table, rows_from(2, 50), false},
-                                           2, progress);
+  const auto ranks = euclidean_match_ranks({&table, {0, 1}, false},
+                                           {&table, rows_from(2, 50), false}, 2, progress);
   EXPECT_TRUE(ranks.at(0).empty());
   EXPECT_FALSE(ranks.at(1).empty());
 }
