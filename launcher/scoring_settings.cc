@@ -28,12 +28,35 @@ void require_effect(const std::string& setting, proto::Metric metric) {
     if (!trainer::is_learned_metric(metric)) refuse("kissme and xqda");
   } else if (begins_with(setting, "scoring.rerank_candidates=")) {
     if (metric != proto::MODEL) refuse("model");
+  } else if (begins_with(setting, "scoring.k_reciprocal.")) {
+    if (metric != proto::EUCLIDEAN && metric != proto::COSINE) refuse("euclidean and cosine");
   } else if (begins_with(setting, "model.")) {
     if (metric != proto::MODEL) refuse("model");
   } else {
     throw InputError("--set " + setting, "does not reach one score",
                      "fields that do: scoring.learned.* and the network's for scoring");
   }
+}
+
+// Options of the experiment's own metric go with it when another is asked for; beside a metric that
+// they do not reach they are a mistake.
+void settle_metric(proto::Experiment& experiment, proto::Metric metric) {
+  proto::Scoring& scoring = *experiment.mutable_scoring();
+  const bool own = scoring.metric() == metric;
+  const auto misplaced = [&](const std::string& field, const std::string& served) {
+    if (!own) return;
+    throw InputError("scoring." + field, "does not reach metric " + trainer::metric_name(metric),
+                     "it is for " + served);
+  };
+  if (scoring.has_k_reciprocal() && metric != proto::EUCLIDEAN && metric != proto::COSINE) {
+    misplaced("k_reciprocal", "euclidean and cosine");
+    scoring.clear_k_reciprocal();
+  }
+  if (scoring.rerank_candidates() != 0 && metric != proto::MODEL) {
+    misplaced("rerank_candidates", "model");
+    scoring.clear_rerank_candidates();
+  }
+  scoring.set_metric(metric);
 }
 
 }  // namespace
@@ -55,7 +78,7 @@ proto::Experiment scored_experiment(proto::Experiment experiment,
     apply_setting_of_stage(experiment, setting, proto::SCORE);
     require_effect(setting, metric);
   }
-  experiment.mutable_scoring()->set_metric(metric);
+  settle_metric(experiment, metric);
   if (experiment.scoring().rerank_candidates() < 0) {
     throw InputError("scoring.rerank_candidates",
                      std::to_string(experiment.scoring().rerank_candidates()) + " is negative");

@@ -11,6 +11,7 @@
 #include "trainer/euclidean_ranks.h"
 #include "trainer/metric_training.h"
 #include "trainer/model_distances.h"
+#include "trainer/reciprocal_ranking.h"
 #include "trainer/signature_rows.h"
 
 namespace muster::trainer {
@@ -162,7 +163,17 @@ bool is_junk(const FeatureTable& table, int64_t row) {
   return (table.role[static_cast<size_t>(row)] & datastore::kRoleJunk) != 0;
 }
 
-void rank_by_vectors(const Compared& compared, proto::Metric metric, int threads,
+std::vector<GalleryItem> gallery_items(const Compared& compared) {
+  std::vector<GalleryItem> items;
+  for (const int64_t row : compared.gallery_rows) {
+    const auto index = static_cast<size_t>(row);
+    items.push_back({compared.gallery.identity[index], compared.gallery.camera[index],
+                     is_junk(compared.gallery, row)});
+  }
+  return items;
+}
+
+void rank_by_vectors(const Compared& compared, proto::Metric metric, const DistanceSource& source,
                      common::ProgressSink& progress, RankingMetrics& metrics) {
   const bool unit_length = metric == proto::COSINE;
   const ComparedVectors queries{&compared.queries, compared.query_rows, unit_length};
@@ -170,9 +181,16 @@ void rank_by_vectors(const Compared& compared, proto::Metric metric, int threads
   for (const int64_t row : compared.gallery_rows) {
     if (!is_junk(compared.gallery, row)) gallery.rows.push_back(row);
   }
-  for (const auto& ranks : euclidean_match_ranks(queries, gallery, threads, progress)) {
+  if (source.settings.has_k_reciprocal()) {
+    rank_reciprocally(queries, gallery, gallery_items(compared), source.settings.k_reciprocal(),
+                      source.threads, progress, metrics);
+    return;
+  }
+  progress.begin("scoring", "queries", queries.count());
+  for (const auto& ranks : euclidean_match_ranks(queries, gallery, source.threads, progress)) {
     metrics.add_ranks(ranks);
   }
+  progress.end();
 }
 
 // `distances`.of(table, rows) are those of a block of queries.
@@ -180,6 +198,7 @@ template <typename Distances>
 void rank_by_blocks(const Compared& compared, const Distances& distances,
                     common::ProgressSink& progress, RankingMetrics& metrics) {
   const std::vector<int64_t>& rows = compared.query_rows;
+  progress.begin("scoring", "queries", static_cast<int64_t>(rows.size()));
   for (size_t first = 0; first < rows.size(); first += kQueryBlock) {
     const size_t last = std::min(rows.size(), first + kQueryBlock);
     const std::vector<int64_t> block(rows.begin() + static_cast<long>(first),
@@ -192,6 +211,7 @@ void rank_by_blocks(const Compared& compared, const Distances& distances,
     }
     progress.advance(static_cast<int64_t>(last));
   }
+  progress.end();
 }
 
 Compared rows_to_compare(const FeatureTable& queries, const FeatureTable& gallery,
@@ -205,16 +225,6 @@ Compared rows_to_compare(const FeatureTable& queries, const FeatureTable& galler
     throw common::InputError(gallery.name, "has no row with the gallery role");
   }
   return compared;
-}
-
-std::vector<GalleryItem> gallery_items(const Compared& compared) {
-  std::vector<GalleryItem> items;
-  for (const int64_t row : compared.gallery_rows) {
-    const auto index = static_cast<size_t>(row);
-    items.push_back({compared.gallery.identity[index], compared.gallery.camera[index],
-                     is_junk(compared.gallery, row)});
-  }
-  return items;
 }
 
 RankingResult matched_result(const RankingMetrics& metrics, const Compared& compared) {
@@ -268,7 +278,6 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
     if (source.communicator->rank() > 0) return {};
     return matched_result(metrics, compared);
   }
-  progress.begin("scoring", "queries", static_cast<int64_t>(compared.query_rows.size()));
   if (metric == proto::MODEL) {
     const ModelDistances distances(*source.model, gallery, compared.gallery_rows);
     rank_by_blocks(compared, distances, progress, metrics);
@@ -276,9 +285,8 @@ RankingResult score(const FeatureTable& queries, const FeatureTable& gallery, pr
     const LearnedDistances distances(*source.learned, gallery, compared.gallery_rows);
     rank_by_blocks(compared, distances, progress, metrics);
   } else {
-    rank_by_vectors(compared, metric, source.threads, progress, metrics);
+    rank_by_vectors(compared, metric, source, progress, metrics);
   }
-  progress.end();
   return matched_result(metrics, compared);
 }
 

@@ -119,6 +119,85 @@ class NumpyTest(TemporaryDirectoryTest):
         self.expect_numpy(table, "euclidean", "mars")
 
 
+def reciprocal_distances(vectors, queries, k1, k2, weight):
+    """Equations (2) to (12) of Zhong et al. 2017, with dense matrices: [queries, others]."""
+    count = len(vectors)
+    far = numpy.stack([distances(vectors[i], vectors, "euclidean") for i in range(count)])
+    order = numpy.argsort(far, axis=1, kind="stable")
+    wide = numpy.sqrt(((vectors[:, None].astype(float) - vectors[None].astype(float)) ** 2)
+                      .sum(-1)).sum(-1)
+    d = (wide / wide.max(axis=1, keepdims=True)) ** 2
+
+    def mutual(p, k):
+        return {g for g in order[p, :k + 1] if p in order[g, :k + 1]}
+
+    encoded = numpy.zeros((count, count))
+    for p in range(count):
+        own = mutual(p, k1)
+        expanded = set(own)
+        for q in own:
+            theirs = mutual(q, round(k1 / 2))
+            if len(own & theirs) >= 2 / 3 * len(theirs):
+                expanded |= theirs
+        for g in expanded:
+            encoded[p, g] = numpy.exp(-d[p, g])
+    encoded = numpy.stack([encoded[order[p, :k2]].mean(axis=0) for p in range(count)])
+    result = numpy.zeros((queries, count - queries))
+    for p in range(queries):
+        for g in range(queries, count):
+            smaller = numpy.minimum(encoded[p], encoded[g]).sum()
+            larger = numpy.maximum(encoded[p], encoded[g]).sum()
+            result[p, g - queries] = (1 - weight) * (1 - smaller / larger) + weight * d[p, g]
+    return result
+
+
+class ReciprocalTest(TemporaryDirectoryTest):
+    def expected_precision(self, table, k1, k2, weight):
+        role = table["role"]
+        queries = numpy.flatnonzero(role & QUERY)
+        gallery = numpy.flatnonzero((role & JUNK) == 0)
+        nodes = numpy.concatenate([queries, gallery])
+        far = reciprocal_distances(table["features"][nodes], len(queries), k1, k2, weight)
+        total = 0
+        for i, query in enumerate(queries):
+            same = table["identity"][gallery] == table["identity"][query]
+            seen = ~(same & (table["camera"][gallery] == table["camera"][query]))
+            right = same[seen][numpy.argsort(far[i, seen].astype("float32"), kind="stable")]
+            ranks = numpy.flatnonzero(right)
+            if len(ranks):
+                found = numpy.arange(len(ranks))
+                before = numpy.where(ranks == 0, 1, found / numpy.maximum(ranks, 1))
+                total += (((found + 1) / (ranks + 1) + before) / 2).mean()
+        return total / len(queries)
+
+    def test_equals_the_papers_equations(self):
+        for variants, (k1, k2, weight) in [(1, (20, 6, 0.3)), (2, (6, 3, 0.5)), (1, (4, 1, 0)),
+                                           (1, (5, 4, 1))]:
+            table = mars_like(180, variants, 5, False, k1)
+            path = self.directory / "features.h5"
+            path.unlink(missing_ok=True)
+            write(path, table)
+            settings = [part for name, value in [("k1", k1), ("k2", k2), ("lambda", weight)]
+                        for part in ("--set", f"scoring.k_reciprocal.{name}={value}")]
+            scored = muster_json("score", "--features", path, "--protocol", "mars", *settings)
+            self.assertAlmostEqual(scored["map"], self.expected_precision(table, k1, k2, weight),
+                                   places=6, msg=f"{k1} {k2} {weight}")
+            if weight == 1:  # the original order
+                plain = muster_json("score", "--features", path, "--protocol", "mars")
+                self.assertAlmostEqual(scored["map"], plain["map"], places=6)
+
+    def test_settings_out_of_range_or_reach_are_refused(self):
+        path = self.directory / "features.h5"
+        write(path, mars_like(60, 1, 3, False))
+        for setting, part in [("k1=0", "k1: 0 is not at least 1"), ("lambda=2", "in [0, 1]")]:
+            error = muster("score", "--features", path, "--protocol", "mars", "--set",
+                           f"scoring.k_reciprocal.{setting}", code=2).stderr
+            self.assertIn(part, error)
+        error = muster("score", "--features", path, "--metric", "xqda", "--set",
+                       "scoring.k_reciprocal.k1=3", code=2).stderr
+        self.assertIn("does not reach metric xqda; it is for euclidean and cosine", error)
+
+
 class MemoryTest(TemporaryDirectoryTest):
     ROWS, QUERIES, VARIANTS, FEATURES = 7000, 700, 16, 1536
 
