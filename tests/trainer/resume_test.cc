@@ -36,8 +36,12 @@ class ResumeTest : public testing::Test {
   static void TearDownTestSuite() { shared_.reset(); }
 
   TrainingRequest request(const std::string& run, const proto::Experiment& experiment) const {
-    return {experiment, "waves", *shared_ / "store", directory_ / run, UnfinishedRun::kContinue,
-            {}};
+    TrainingRequest request;
+    request.experiment = experiment;
+    request.train_store = "waves";
+    request.store_directory = *shared_ / "store";
+    request.run_directory = directory_ / run;
+    return request;
   }
   TrainingEnd train_into(const std::string& run, const proto::Experiment& experiment) {
     return train(request(run, experiment), *communicator_, progress_);
