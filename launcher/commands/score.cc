@@ -252,6 +252,7 @@ void declare_options(CommandLine& line) {
       .option("partial", "DIR",
               "where distances that cost a network pass are kept until all are there [beside "
               "--features]")
+      .option("watchdog", "SECONDS", kWatchdogHelp, "600")
       .flag("json", "print JSON");
 }
 
@@ -343,10 +344,10 @@ int run_score(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) return 0;
   if (line.has("metric")) metric_named(line.text("metric"), "--metric");
   if (line.has("result")) schedulers::require_replaceable_result(line.path("result"));
-  return run_on_ranks([&](trainer::Communicator& communicator, common::ProgressSink& progress) {
+  return run_on_ranks(watch_options(line), [&](RankTeam& team) {
     std::filesystem::path partial;
-    const Ranked ranked = rank_files(line, communicator, progress, &partial);
-    if (communicator.rank() > 0) return 0;
+    const Ranked ranked = rank_files(line, team.communicator(), team.progress(), &partial);
+    if (team.communicator().rank() > 0) return 0;
     if (line.has("result")) schedulers::write_result(line.path("result"), report_cell(ranked));
     print_result(ranked, line.has("json"));
     std::error_code ignored;  // what stays is found by its name
