@@ -209,8 +209,7 @@ void RunDirectory::append_progress(const common::StepReport& report,
                {"communication",
                 {{"bytes", traffic.bytes},
                  {"messages", traffic.messages},
-                 {"early_messages", traffic.early_messages},
-                 {"busy_seconds", traffic.busy_seconds}}}};
+                 {"early_messages", traffic.early_messages}}}};
   if (report.overflow || report.loss_scale != 1) line["loss_scale"] = report.loss_scale;
   if (report.overflow) line["overflow"] = true;
   if (!report.not_finite.empty()) line["not_finite"] = report.not_finite;

@@ -110,8 +110,8 @@ TEST(MixedPrecisionRanksTest, TheGradientIsNearThatOfOneProcess) {
                 << " from float32\n";
     }
     EXPECT_GT(rounding, 1e-4);  // something was rounded
-    EXPECT_LE(rounding, 0.2);
-    EXPECT_LE(ranks, 0.5 * rounding);
+    EXPECT_LE(rounding, 0.6);   // what pairs see of a small network multiplies it
+    EXPECT_LE(ranks, 0.25 * rounding);
     EXPECT_NEAR(together.total, one.total, 0.02 * one.total);
   }
 }
