@@ -122,8 +122,8 @@ class SpecMistakesTest(SmallStoreTest):
     def test_bad_settings_are_refused_before_anything_starts(self):
         for setting, part in [("training.stepz=3", "did you mean 'steps'?"),
                               ("training.steps=many", "'many' is not a whole number"),
-                              ("training.precision=float6", "'float6' is not one of FLOAT32, FLOAT64; "
-                               "did you mean 'FLOAT64'?"),
+                              ("training.precision=float6", "'float6' is not one of FLOAT32, FLOAT64, "
+                               "MIXED_BFLOAT16, MIXED_FLOAT16; did you mean 'FLOAT64'?"),
                               ("training.optimizer.decay_steps=-3",
                                "training.optimizer.decay_steps: -3 is negative"),
                               ("training.batch.identities=99", "training.batch.identities"),
