@@ -14,6 +14,7 @@
 #include "tests/models/support.h"
 #include "tests/ranks/small_training.h"
 #include "tests/ranks/world.h"
+#include "tests/trainer/naive_gradient_sum.h"
 #include "trainer/rank_tensors.h"
 
 namespace muster::trainer {
@@ -118,7 +119,7 @@ Step step_of(const Network& network, const std::vector<int64_t>& counts, Communi
       run_forward_backward(*model, parsed<proto::Loss>(network.loss),
                            {input, labels, context, counts}, communicator, micro_batch_clips, hooks)
           .losses;
-  reduce_gradients(model->parameters(), 4096, communicator);
+  sum_gradients(model->parameters(), communicator);
   step.gradient = gradients_of(*model);
   return step;
 }
