@@ -99,6 +99,13 @@ std::vector<MetricDescription> learning_metrics() {
        {},
        "1",
        "Steps whose loss or gradient norm was infinite or not a number."},
+      {"muster_train_rank1_estimate_ratio",
+       kGauge,
+       kZero,
+       {},
+       "0 to 1",
+       "Share of the last step's clips that are nearer to another clip of their person than to any "
+       "other clip of the batch, where the triplet loss compares them."},
       {"muster_train_triplet_active_ratio",
        kGauge,
        kZero,

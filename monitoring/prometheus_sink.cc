@@ -203,6 +203,7 @@ void PrometheusSink::step(const common::StepReport& report) {
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   metrics.add("muster_train_nonfinite_steps_total", finite ? 0 : 1);
   const std::pair<const char*, const char*> statistics[] = {
+      {"rank1_estimate", "muster_train_rank1_estimate_ratio"},
       {"triplet_active_share", "muster_train_triplet_active_ratio"},
       {"hardest_positive_distance", "muster_train_hardest_positive_distance"},
       {"hardest_negative_distance", "muster_train_hardest_negative_distance"}};
