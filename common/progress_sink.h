@@ -14,6 +14,14 @@ struct PhaseSeconds {
          optimizer = 0;
 };
 
+// How one rank's gradients were summed with the other ranks' in one step.
+struct GradientTraffic {
+  int64_t bytes = 0;           // of the buffers that were summed; 0 with one rank
+  int64_t messages = 0;        // that they travelled in
+  int64_t early_messages = 0;  // those that began during backward
+  double busy_seconds = 0;     // from the first message's start to the end of the last
+};
+
 // One optimiser step, told once it is complete.
 struct StepReport {
   int64_t step = 0;                          // 1 for the first
@@ -24,10 +32,15 @@ struct StepReport {
   double gradient_norm = 0;
   // What was infinite or not a number, "the loss identity"; then the step changed no weight.
   std::string not_finite;
+  // Mixed precision: what the loss was multiplied by, and whether that was too much; then the step
+  // changed no weight either, and the next one's is half.
+  double loss_scale = 1;
+  bool overflow = false;
   double learning_rate = 0;
   int64_t clips = 0, frames = 0;  // that this rank handled
   int64_t global_clips = 0;       // that all ranks handled
   PhaseSeconds phase_seconds;
+  GradientTraffic gradient_traffic;
   double step_seconds = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "models/colour_flow_model.h"
+#include "models/layers/autocast.h"
 #include "models/layers/tanh_recurrence.h"
 #include "models/model_catalog.h"
 
@@ -40,7 +41,7 @@ class StsrnNetwork : public ColourFlowNetwork {
   at::Tensor smoothed(const at::Tensor& features) const {
     const at::Tensor earlier =
         at::cat({features.narrow(1, 0, 1), features.narrow(1, 0, features.size(1) - 1)}, 1);
-    return at::lerp(features, earlier, at::sigmoid(synergy_));
+    return at::lerp(in_full_precision(features), in_full_precision(earlier), at::sigmoid(synergy_));
   }
 
   torch::nn::Linear input_to_hidden_{nullptr}, hidden_to_hidden_{nullptr};  // U, V

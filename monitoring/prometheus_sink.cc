@@ -158,7 +158,7 @@ PrometheusSink::PrometheusSink(const RunIdentity& identity, const PrometheusSink
     metrics_->set("muster_train_loss", unknown, loss);
   }
   for (const char* name :
-       {"muster_train_learning_rate", "muster_train_gradient_norm",
+       {"muster_train_learning_rate", "muster_train_gradient_norm", "muster_train_amp_scale",
         "muster_train_triplet_active_ratio", "muster_train_hardest_positive_distance",
         "muster_train_hardest_negative_distance"}) {
     metrics_->set(name, unknown);
@@ -201,7 +201,14 @@ void PrometheusSink::step(const common::StepReport& report) {
   metrics.set("muster_train_learning_rate", report.learning_rate);
   metrics.set("muster_train_gradient_norm", report.gradient_norm);
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
-  metrics.add("muster_train_nonfinite_steps_total", finite ? 0 : 1);
+  metrics.add("muster_train_nonfinite_steps_total", finite || report.overflow ? 0 : 1);
+  metrics.add("muster_train_amp_overflow_steps_total", report.overflow ? 1 : 0);
+  metrics.set("muster_train_amp_scale", report.loss_scale);
+  const common::GradientTraffic& traffic = report.gradient_traffic;
+  metrics.add("muster_comm_bytes_total", static_cast<double>(traffic.bytes));
+  metrics.add("muster_comm_messages_total", static_cast<double>(traffic.messages));
+  metrics.add("muster_comm_early_messages_total", static_cast<double>(traffic.early_messages));
+  metrics.add("muster_comm_busy_seconds_total", traffic.busy_seconds);
   const std::pair<const char*, const char*> statistics[] = {
       {"rank1_estimate", "muster_train_rank1_estimate_ratio"},
       {"triplet_active_share", "muster_train_triplet_active_ratio"},

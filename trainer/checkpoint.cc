@@ -52,7 +52,9 @@ json state_of(const CheckpointState& state, const fs::path& folder) {
                {"seconds", state.seconds},
                {"mean_loss", number_or_null(state.mean_loss)},
                {"rejected_steps", state.rejected_steps},
-               {"gradient_order", state.gradient_order},
+               {"gradient_order", state.carried.gradient_order},
+               {"loss_scale", state.carried.loss_scale.scale},
+               {"loss_scale_good_steps", state.carried.loss_scale.good_steps},
                {"files",
                 {{kModelFile, sum_of(folder / kModelFile)},
                  {kOptimizerFile, sum_of(folder / kOptimizerFile)}}}};
@@ -81,7 +83,10 @@ CheckpointState parsed(const json& text, const fs::path& folder) {
     text.at("seconds").get_to(state.seconds);
     state.mean_loss = number_or_nan(text.at("mean_loss"));
     text.at("rejected_steps").get_to(state.rejected_steps);
-    text.at("gradient_order").get_to(state.gradient_order);
+    text.at("gradient_order").get_to(state.carried.gradient_order);
+    // Checkpoints of before there was any do not say it.
+    state.carried.loss_scale = {text.value("loss_scale", 1.0),
+                                text.value("loss_scale_good_steps", int64_t{0})};
   } catch (const json::exception& failure) {
     throw InputError((folder / kStateFile).string(),
                      std::string("is not one of muster's: ") + common::one_line(failure.what()));

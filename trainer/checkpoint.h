@@ -10,8 +10,15 @@
 #include <vector>
 
 #include "models/model.h"
+#include "trainer/mixed_precision.h"
 
 namespace muster::trainer {
+
+// What a training carries from step to step besides weights and the optimiser's state.
+struct CarriedState {
+  std::vector<int64_t> gradient_order;  // GradientReducer::order()
+  LossScaleState loss_scale;
+};
 
 // What a training goes on from, besides tensors. The sampler's position is the step, and all chance
 // is a function of seed and step: neither needs anything else.
@@ -24,7 +31,7 @@ struct CheckpointState {
   double mean_loss = 0;                 // of the steps since the checkpoint before; NaN without any
   double seconds = 0;                   // that all steps took, in all lives of the run
   std::vector<int64_t> rejected_steps;  // that a roll back told to leave out
-  std::vector<int64_t> gradient_order;  // GradientReducer::order()
+  CarriedState carried;
 };
 
 struct CheckpointContent {

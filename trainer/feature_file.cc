@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
-#include "common/atomic_file.h"
 #include "common/error.h"
 #include "datastore/hdf5_handle.h"
+#include "trainer/stored_tensors.h"
 
 namespace muster::trainer {
 namespace fs = std::filesystem;
@@ -17,18 +14,6 @@ using common::InputError;
 using namespace datastore;  // NOLINT: the HDF5 wrapper's free functions
 
 namespace {
-
-constexpr int64_t kFeatureFormatVersion = 1;
-
-bool is_column(const std::string& name) {
-  return name == "identity" || name == "camera" || name == "role";
-}
-
-void write_column(const Hdf5Handle& file, const std::string& name,
-                  const std::vector<int32_t>& values, const std::string& path) {
-  const Hdf5Handle dataset = create_dataset(file, name, H5T_STD_I32LE, {values.size()});
-  write_rows(dataset, H5T_NATIVE_INT32, 0, values.size(), values.data(), path);
-}
 
 std::vector<int32_t> read_column(const Hdf5Handle& file, const std::string& name, int64_t rows,
                                  const std::string& path) {
@@ -40,24 +25,6 @@ std::vector<int32_t> read_column(const Hdf5Handle& file, const std::string& name
   std::vector<int32_t> values(shape[0]);
   read_rows(dataset, H5T_NATIVE_INT32, 0, shape[0], values.data(), path);
   return values;
-}
-
-// [rows, (variants,) shape...]: one variant has no axis.
-std::vector<hsize_t> stored_shape(const FeatureTable& table, const std::vector<int64_t>& shape) {
-  std::vector<hsize_t> stored = {static_cast<hsize_t>(table.rows)};
-  if (table.variants != 1) stored.push_back(static_cast<hsize_t>(table.variants));
-  for (const int64_t length : shape) stored.push_back(static_cast<hsize_t>(length));
-  return stored;
-}
-
-bool is_own_feature_file(const fs::path& path) {
-  try {
-    const Hdf5Handle file = open_hdf5_file(path.string());
-    return has_dataset(file, "/identity") && H5Aexists(file.get(), "facts") > 0 &&
-           read_integer_attribute(file, "format_version", path.string()) == kFeatureFormatVersion;
-  } catch (const common::Error&) {
-    return false;
-  }
 }
 
 // Strings as they are, numbers as their JSON text.
@@ -79,7 +46,7 @@ std::vector<std::string> tensor_names(const Hdf5Handle& file, const std::string&
   const auto list = nlohmann::json::parse(text, nullptr, false);
   std::vector<std::string> names;
   for (const auto& item : list) {
-    if (!list.is_array() || !item.is_string() || is_column(item.get<std::string>())) break;
+    if (!list.is_array() || !item.is_string() || is_feature_column(item.get<std::string>())) break;
     names.push_back(item.get<std::string>());
   }
   if (names.empty() || names.size() != list.size()) {
@@ -163,187 +130,11 @@ FeatureTensor tensor_shape(const Hdf5Handle& dataset, const std::string& name, i
   return tensor;
 }
 
-constexpr int64_t kBytesAtOnce = int64_t{16} << 20;
-
-int64_t rows_at_once(int64_t row_size) {
-  return std::max<int64_t>(1, kBytesAtOnce / (row_size * static_cast<int64_t>(sizeof(float))));
-}
-
-}  // namespace
-
-int64_t FeatureTensor::size() const {
-  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-}
-
-class StoredTensors {
- public:
-  StoredTensors(Hdf5Handle file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {}
-  void open(const std::string& tensor) {
-    datasets_.emplace(tensor, open_dataset(file_, "/" + tensor, path_));
-  }
-  const Hdf5Handle& dataset(const std::string& tensor) const { return datasets_.at(tensor); }
-  void read(const std::string& tensor, int64_t first, int64_t count, float* to) const {
-    read_rows(dataset(tensor), H5T_NATIVE_FLOAT, static_cast<hsize_t>(first),
-              static_cast<hsize_t>(count), to, path_);
-  }
-
- private:
-  const Hdf5Handle file_;
-  const std::string path_;
-  std::map<std::string, Hdf5Handle> datasets_;
-};
-
-std::vector<std::string> FeatureTable::tensors() const {
-  std::vector<std::string> names;
-  if (features > 0) names.push_back("features");
-  for (const auto& [tensor, content] : further) names.push_back(tensor);
-  return names;
-}
-
-int64_t FeatureTable::row_size(const std::string& tensor) const {
-  return variants * (tensor == "features" ? features : further.at(tensor).size());
-}
-
-int64_t FeatureTable::row_bytes() const {
-  int64_t numbers = 0;
-  for (const std::string& tensor : tensors()) numbers += row_size(tensor);
-  return numbers * static_cast<int64_t>(sizeof(float));
-}
-
-void copy_rows(const FeatureTable& table, const std::string& tensor,
-               const std::vector<int64_t>& rows, float* to) {
-  const int64_t size = table.row_size(tensor);
-  const auto bytes = static_cast<size_t>(size) * sizeof(float);
-  if (!table.stored) {
-    const float* values =
-        tensor == "features" ? table.values.data() : table.further.at(tensor).values.data();
-    for (const int64_t row : rows) {
-      std::memcpy(to, values + row * size, bytes);
-      to += size;
-    }
-    return;
-  }
-  // One reading for rows that stand near each other.
-  constexpr int64_t kGap = 32;
-  const int64_t most = rows_at_once(size);
-  std::vector<float> span;
-  for (size_t begin = 0; begin < rows.size();) {
-    size_t end = begin + 1;
-    while (end < rows.size() && rows[end] - rows[end - 1] <= kGap &&
-           rows[end] - rows[begin] < most) {
-      MUSTER_REQUIRE(rows[end - 1], <=, rows[end]);
-      ++end;
-    }
-    const int64_t count = rows[end - 1] - rows[begin] + 1;
-    if (count == static_cast<int64_t>(end - begin)) {
-      table.stored->read(tensor, rows[begin], count, to);
-      to += count * size;
-    } else {
-      span.resize(static_cast<size_t>(count * size));
-      table.stored->read(tensor, rows[begin], count, span.data());
-      for (size_t i = begin; i < end; ++i) {
-        std::memcpy(to, span.data() + (rows[i] - rows[begin]) * size, bytes);
-        to += size;
-      }
-    }
-    begin = end;
-  }
-}
-
-struct FeatureFileWriter::State {
-  Hdf5Handle file;
-  std::string path;
-  std::map<std::string, Hdf5Handle> datasets;
-  std::map<std::string, int64_t> written;  // rows
-  int64_t rows = 0;
-};
-
-FeatureFileWriter::FeatureFileWriter(const fs::path& path, const FeatureTable& table)
-    : state_(std::make_unique<State>()) {
-  MUSTER_REQUIRE(table.tensors().empty(), ==, false);
-  state_->path = path.string();
-  state_->rows = table.rows;
-  state_->file = create_hdf5_file(state_->path);
-  for (const std::string& tensor : table.tensors()) {
-    MUSTER_REQUIRE(is_column(tensor), ==, false);
-    const std::vector<int64_t> shape = tensor == "features" ? std::vector<int64_t>{table.features}
-                                                            : table.further.at(tensor).shape;
-    state_->datasets.emplace(tensor, create_dataset(state_->file, "/" + tensor, H5T_IEEE_F32LE,
-                                                    stored_shape(table, shape)));
-  }
-  write_attribute(state_->file, "format_version", kFeatureFormatVersion);
-  if (!table.further.empty()) {
-    write_attribute(state_->file, "variants", table.variants);
-    write_attribute(state_->file, "tensors", nlohmann::json(table.tensors()).dump());
-  }
-  write_attribute(state_->file, "facts", nlohmann::json(table.facts).dump());
-}
-
-FeatureFileWriter::~FeatureFileWriter() = default;
-
-void FeatureFileWriter::append(const std::string& tensor, int64_t count, const float* values) {
-  int64_t& written = state_->written[tensor];
-  write_rows(state_->datasets.at(tensor), H5T_NATIVE_FLOAT, static_cast<hsize_t>(written),
-             static_cast<hsize_t>(count), values, state_->path);
-  written += count;
-}
-
-void FeatureFileWriter::finish(const FeatureTable& table) {
-  for (const auto& [tensor, dataset] : state_->datasets) {
-    MUSTER_REQUIRE(state_->written[tensor], ==, state_->rows);
-  }
-  for (const auto* column : {&table.identity, &table.camera, &table.role}) {
-    MUSTER_REQUIRE(static_cast<int64_t>(column->size()), ==, state_->rows);
-  }
-  write_column(state_->file, "/identity", table.identity, state_->path);
-  write_column(state_->file, "/camera", table.camera, state_->path);
-  write_column(state_->file, "/role", table.role, state_->path);
-  state_->datasets.clear();
-  state_->file.close(state_->path);
-}
-
-void write_feature_file(const fs::path& path, const FeatureTable& table) {
-  MUSTER_REQUIRE(static_cast<int64_t>(table.values.size()), ==,
-                 table.rows * table.variants * table.features);
-  for (const auto& [tensor, content] : table.further) {
-    MUSTER_REQUIRE(tensor == "features", ==, false);
-    MUSTER_REQUIRE(static_cast<int64_t>(content.values.size()), ==,
-                   table.rows * table.variants * content.size());
-  }
-  common::write_aside(path, [&](const fs::path& file) {
-    FeatureFileWriter writer(file, table);
-    for (const std::string& tensor : table.tensors()) {
-      const auto& values = tensor == "features" ? table.values : table.further.at(tensor).values;
-      writer.append(tensor, table.rows, values.data());
-    }
-    writer.finish(table);
-  });
-}
-
-void require_replaceable_feature_file(const fs::path& path) {
-  std::error_code ignored;
-  const fs::path folder = fs::absolute(path).parent_path();
-  if (!fs::is_directory(folder, ignored)) {
-    throw InputError(folder.string(), "no such directory", "make it first");
-  }
-  if (fs::is_directory(path, ignored)) {
-    throw InputError(path.string(), "is a directory, not a file", "name a file in it");
-  }
-  if (fs::exists(path, ignored) && !is_own_feature_file(path)) {
-    throw InputError(path.string(), "already exists and is not a feature file of muster's",
-                     "choose another --features or move it away");
-  }
-  common::remove_stale_temporaries(path);
-}
-
-namespace {
-
 // Every value once, in blocks; kept where `values` is given.
 void look_through(const FeatureTable& table, const std::string& tensor,
                   std::vector<float>* values) {
   const int64_t size = table.row_size(tensor);
-  const int64_t most = rows_at_once(size);
+  const int64_t most = feature_rows_at_once(size);
   std::vector<float> block;
   if (values != nullptr) values->reserve(static_cast<size_t>(table.rows * size));
   for (int64_t first = 0; first < table.rows; first += most) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/keyed_random.h"
+#include "models/layers/autocast.h"
 #include "models/losses.h"
 #include "models/losses/distances.h"
 #include "trainer/global_signature.h"
@@ -141,9 +142,13 @@ void add_pair(const proto::Loss& loss, const PairJudge& judge, GlobalSignature& 
   };
   models::ForwardContext context = *judge.context;
   context.clip_keys = pair_keys(*judge.context, pairs.anchors);
-  const at::Tensor logits =
-      judge.model->pair_logits(rows(at::cat({anchors, anchors})),
-                               rows(at::cat({pairs.positives, pairs.negatives})), context);
+  const models::Signature first = rows(at::cat({anchors, anchors}));
+  const models::Signature second = rows(at::cat({pairs.positives, pairs.negatives}));
+  at::Tensor logits;
+  {
+    const models::Autocast autocast(first.begin()->second.device().type(), judge.products);
+    logits = models::in_full_precision(judge.model->pair_logits(first, second, context));
+  }
   const int64_t each = anchors.size(0);
   const at::Tensor same = at::arange(2 * each, anchors.options()).lt(each);
   terms.push_back({"pair", loss.pair().weight(), models::pair_loss(logits, same)});

@@ -27,6 +27,7 @@ struct StepLosses {
 struct PairJudge {
   models::PairModel* model = nullptr;               // not owned
   const models::ForwardContext* context = nullptr;  // of the forward pass that made the output
+  at::ScalarType products = at::kFloat;             // that it judges in: models/layers/autocast.h
 };
 
 // `labels` int64 [clips] of this rank; `counts` clips per rank. Collective. Of pairs and triplets

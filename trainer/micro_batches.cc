@@ -9,6 +9,8 @@
 #include <string>
 
 #include "common/error.h"
+#include "models/layers/autocast.h"
+#include "trainer/mixed_precision.h"
 
 namespace muster::trainer {
 namespace {
@@ -74,6 +76,13 @@ std::vector<ClipRows> micro_batches_of(int64_t clips, int64_t largest) {
   return all;
 }
 
+models::ModelOutput forward_in(at::ScalarType products, models::Model& model,
+                               const models::ModelInput& input,
+                               const models::ForwardContext& context) {
+  const models::Autocast autocast(input.clips.device().type(), products);
+  return in_full_precision(model.forward(input, context));
+}
+
 models::ModelOutput forward_of(models::Model& model, const StepShare& share, const ClipRows& rows,
                                models::StatisticsExchange& statistics) {
   models::ModelInput input;
@@ -87,7 +96,7 @@ models::ModelOutput forward_of(models::Model& model, const StepShare& share, con
     const auto first = share.context.clip_keys.begin();
     context.clip_keys.assign(first + rows.begin, first + rows.end);
   }
-  return model.forward(input, context);
+  return forward_in(share.products, model, input, context);
 }
 
 // Every tensor that the loss may look at with a gradient.
@@ -132,9 +141,15 @@ void backward_of(models::ModelOutput& output, models::ModelOutput& all, const Cl
   if (!roots.empty()) torch::autograd::backward(roots, of_roots);
 }
 
-PairJudge judge_of(models::Model& model, const models::ForwardContext& context) {
+PairJudge judge_of(models::Model& model, const StepShare& share) {
   auto* pairs = dynamic_cast<models::PairModel*>(&model);
-  return {pairs != nullptr && pairs->judges_pairs() ? pairs : nullptr, &context};
+  return {pairs != nullptr && pairs->judges_pairs() ? pairs : nullptr, &share.context,
+          share.products};
+}
+
+void go_backward(const StepLosses& losses, const StepHooks& hooks) {
+  const bool scaled = hooks.loss_scale != 1;
+  (scaled ? losses.local_total * hooks.loss_scale : losses.local_total).backward();
 }
 
 bool may_proceed(const StepHooks& hooks, const StepLosses& losses) {
@@ -145,14 +160,14 @@ StepPasses run_whole(models::Model& model, const proto::Loss& loss, const StepSh
                      Communicator& communicator, const StepHooks& hooks) {
   StepPasses passes;
   Laps laps;
-  const models::ModelOutput output = model.forward(share.input, share.context);
+  const models::ModelOutput output = forward_in(share.products, model, share.input, share.context);
   passes.forward_seconds = laps.next();
-  passes.losses = step_losses(loss, output, share.labels, share.counts, communicator,
-                              judge_of(model, share.context));
+  passes.losses =
+      step_losses(loss, output, share.labels, share.counts, communicator, judge_of(model, share));
   passes.loss_seconds = laps.next();
   if (!may_proceed(hooks, passes.losses)) return passes;
   if (hooks.before_last_backward) hooks.before_last_backward();
-  passes.losses.local_total.backward();
+  go_backward(passes.losses, hooks);
   passes.backward_seconds = laps.next();
   return passes;
 }
@@ -175,11 +190,11 @@ StepPasses run_micro_batches(models::Model& model, const proto::Loss& loss, cons
     all = joined(parts);
   }
   passes.forward_seconds = laps.next();
-  passes.losses = step_losses(loss, all, share.labels, share.counts, communicator,
-                              judge_of(model, share.context));
+  passes.losses =
+      step_losses(loss, all, share.labels, share.counts, communicator, judge_of(model, share));
   passes.loss_seconds = laps.next();
   if (!may_proceed(hooks, passes.losses)) return passes;
-  passes.losses.local_total.backward();
+  go_backward(passes.losses, hooks);
   for (const ClipRows& rows : micro_batches) {
     models::ModelOutput output = forward_of(model, share, rows, statistics);
     if (&rows == &micro_batches.back() && hooks.before_last_backward) hooks.before_last_backward();

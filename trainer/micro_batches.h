@@ -26,12 +26,15 @@ struct StepShare {
   const at::Tensor& labels;               // int64 [clips]
   const models::ForwardContext& context;  // training, a key for each clip
   const std::vector<int64_t>& counts;     // clips of each rank
+  at::ScalarType products = at::kFloat;   // trainer/mixed_precision.h; outputs are float32
 };
 
 struct StepHooks {
   // Before anything goes backward; where it says false nothing does, and gradients stay as they
   // are. Must say the same on every rank. None: true.
   std::function<bool(const StepLosses&)> proceed;
+  // What the loss is multiplied by before it goes backward, and so the gradient.
+  double loss_scale = 1;
   // Ahead of the last backward(), which completes the gradients (GradientReducer::last_pass).
   std::function<void()> before_last_backward;
 };

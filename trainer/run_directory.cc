@@ -203,6 +203,7 @@ void RunDirectory::begin_after(int64_t step) {
 void RunDirectory::append_progress(const common::StepReport& report,
                                    const std::string& batch_hash) {
   const common::PhaseSeconds& phase = report.phase_seconds;
+  const common::GradientTraffic& traffic = report.gradient_traffic;
   json line = {{"step", report.step},
                {"loss", report.loss},
                {"losses", report.losses},
@@ -217,7 +218,14 @@ void RunDirectory::append_progress(const common::StepReport& report,
                  {"loss", phase.loss},
                  {"backward", phase.backward},
                  {"communication_exposed", phase.communication_exposed},
-                 {"optimizer", phase.optimizer}}}};
+                 {"optimizer", phase.optimizer}}},
+               {"communication",
+                {{"bytes", traffic.bytes},
+                 {"messages", traffic.messages},
+                 {"early_messages", traffic.early_messages},
+                 {"busy_seconds", traffic.busy_seconds}}}};
+  if (report.overflow || report.loss_scale != 1) line["loss_scale"] = report.loss_scale;
+  if (report.overflow) line["overflow"] = true;
   if (!report.not_finite.empty()) line["not_finite"] = report.not_finite;
   progress_ << line.dump() << '\n' << std::flush;
   if (!progress_) {

@@ -107,8 +107,8 @@ bool RunKeeper::checkpoint_is_listed() const {
   return (every > 0 && state_.step % every == 0) || holds(settings.keep_steps(), state_.step);
 }
 
-void RunKeeper::write_checkpoint(const std::vector<int64_t>& gradient_order) {
-  state_.gradient_order = gradient_order;
+void RunKeeper::write_checkpoint(const CarriedState& carried) {
+  state_.carried = carried;
   const std::vector<double>& losses = losses_since_checkpoint_;
   state_.mean_loss =
       std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
@@ -136,8 +136,8 @@ bool RunKeeper::roll_back(int64_t last_step) {
   return true;
 }
 
-void RunKeeper::finish(bool complete, const std::vector<int64_t>& gradient_order) {
-  if (written_step_ != state_.step) write_checkpoint(gradient_order);
+void RunKeeper::finish(bool complete, const CarriedState& carried) {
+  if (written_step_ != state_.step) write_checkpoint(carried);
   if (writer_) {
     const std::string problem = writer_->wait();
     if (!problem.empty()) throw common::SystemError("the last checkpoint", problem);

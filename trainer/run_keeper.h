@@ -33,15 +33,15 @@ class RunKeeper {
   bool checkpoint_is_due() const;
   // By the number of the step that was last; the last one of all is no matter of settings.
   bool checkpoint_is_listed() const;
-  // In the background; `gradient_order` as TrainingStep says it. A failure is told and leaves what
+  // In the background; `carried` as TrainingStep says it. A failure is told and leaves what
   // was there: training is worth more.
-  void write_checkpoint(const std::vector<int64_t>& gradient_order);
+  void write_checkpoint(const CarriedState& carried);
   // Collective. Back to the newest whole checkpoint; the steps after it up to `last_step` are
   // rejected from now on. False if there is no checkpoint.
   bool roll_back(int64_t last_step);
   // Collective, at the end: the checkpoint of the last step, and result.json if it was the last of
   // all. Throws SystemError if either cannot be written.
-  void finish(bool complete, const std::vector<int64_t>& gradient_order);
+  void finish(bool complete, const CarriedState& carried);
 
  private:
   int64_t newest_checkpoint(bool look);

@@ -30,9 +30,9 @@ class TrainingLoop {
         agreement_(communicator),
         step_({setup.experiment.training(), *setup.model, *setup.update, setup.statistics,
                communicator},
-              keeper.state().gradient_order) {}
+              keeper.state().step > 0 ? std::optional(keeper.state().carried) : std::nullopt) {}
 
-  std::vector<int64_t> gradient_order() const { return step_.gradient_order(); }
+  CarriedState carried() const { return step_.carried(); }
   // Whether all steps were taken.
   bool run() {
     note_repacked_shards();
@@ -59,7 +59,7 @@ class TrainingLoop {
       stopped_ = agreed.stop;
       const bool more = keeper_.state().step < steps();  // the last checkpoint is finish()'s
       if (goes_on && more && (agreed.checkpoint || keeper_.checkpoint_is_listed())) {
-        keeper_.write_checkpoint(step_.gradient_order());
+        keeper_.write_checkpoint(step_.carried());
       }
     }
   }
@@ -168,13 +168,13 @@ TrainingEnd train(const TrainingRequest& request, Communicator& communicator,
                       request.device, communicator, progress);
   RunKeeper keeper(request.run_directory, request.unfinished, setup, communicator, progress);
   bool complete = keeper.state().step >= request.experiment.training().steps();
-  std::vector<int64_t> gradient_order = keeper.state().gradient_order;
+  CarriedState carried = keeper.state().carried;
   if (!complete) {
     TrainingLoop loop(request, setup, keeper, communicator, progress);
     complete = loop.run();
-    gradient_order = loop.gradient_order();
+    carried = loop.carried();
   }
-  keeper.finish(complete, gradient_order);
+  keeper.finish(complete, carried);
   return complete ? TrainingEnd::kFinished : TrainingEnd::kStopped;
 }
 

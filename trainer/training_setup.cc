@@ -10,6 +10,7 @@
 #include "trainer/input_recipe.h"
 #include "trainer/loss_settings.h"
 #include "trainer/micro_batches.h"
+#include "trainer/mixed_precision.h"
 #include "trainer/training_step.h"
 
 namespace muster::trainer {
@@ -57,8 +58,9 @@ TrainingSetup::TrainingSetup(const proto::Experiment& chosen, const std::string&
       model(
           models::model_entry(experiment.model())
               .create(experiment.model(), planner->identity_count(), experiment.training().seed())),
-      type(experiment.training().precision() == proto::FLOAT64 ? at::kDouble : at::kFloat),
+      type(type_of_weights(experiment.training().precision())),
       device(chosen_device) {
+  require_precision(experiment.training().precision(), device);
   datastore::require_readable(store, format);
   model->to(type);
   model->to(device);

@@ -55,11 +55,15 @@ models::PairModel* pair_judge(models::Model& model) {
   return judge != nullptr && judge->judges_pairs() ? judge : nullptr;
 }
 
-TrainingStep::TrainingStep(const StepParts& parts, const std::vector<int64_t>& gradient_order)
+TrainingStep::TrainingStep(const StepParts& parts, const std::optional<CarriedState>& carried)
     : parts_(parts),
       parameters_(parts.model.parameters()),
-      reducer_(parameters_, parts.communicator, options_of_reducer(parts.settings, gradient_order)),
+      reducer_(parameters_, parts.communicator,
+               options_of_reducer(parts.settings,
+                                  carried ? carried->gradient_order : std::vector<int64_t>())),
+      loss_scale_(parts.settings.precision()),
       check_every_(steps_between_checks(parts.settings)) {
+  if (carried) loss_scale_.restore(carried->loss_scale);
   hooks_.proceed = [](const StepLosses& losses) { return std::isfinite(losses.total); };
   hooks_.before_last_backward = [this] { reducer_.last_pass(); };
 }
@@ -98,6 +102,27 @@ void TrainingStep::restore(const models::NamedTensors& kept) const {
   for (size_t i = 0; i < kept.size(); ++i) buffers[i].second.copy_(kept[i].second);
 }
 
+// A power of two: nothing is rounded.
+void TrainingStep::divide_gradients() const {
+  if (loss_scale_.value() == 1) return;
+  const at::NoGradGuard no_gradients;
+  for (const auto& [name, value] : parameters_) {
+    if (value.grad().defined()) value.grad().mul_(1 / loss_scale_.value());
+  }
+}
+
+void TrainingStep::update(common::StepReport& report) {
+  divide_gradients();
+  report.loss_scale = loss_scale_.value();
+  report.gradient_norm = parts_.update.apply(report.step);
+  const bool finite = std::isfinite(report.gradient_norm);
+  if (!loss_scale_.judge(finite)) {
+    report.not_finite = bad_gradient(parameters_);
+  } else {
+    report.overflow = !finite;
+  }
+}
+
 common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_seconds) {
   const datastore::LoadedBatch& batch = input.facts;
   Stopwatch whole, phase;
@@ -111,12 +136,14 @@ common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_s
   report.phase_seconds.data_wait = data_wait_seconds + phase.lap();
 
   // 2. to 4. Forward, loss over the global batch, backward, in which gradients travel already.
+  hooks_.loss_scale = loss_scale_.value();
   reducer_.begin_step(parts_.settings.micro_batch_clips() > 0);
   const models::ForwardContext context = forward_context(batch);
   const StepPasses passes =
       run_forward_backward(parts_.model, parts_.settings.loss(),
                            {input.input, input.labels, context,
-                            clips_per_rank(static_cast<int64_t>(batch.global.size()))},
+                            clips_per_rank(static_cast<int64_t>(batch.global.size())),
+                            type_of_products(parts_.settings.precision())},
                            parts_.communicator, parts_.settings.micro_batch_clips(), hooks_);
   const StepLosses& losses = passes.losses;
   report.phase_seconds.forward = passes.forward_seconds;
@@ -127,12 +154,12 @@ common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_s
 
   if (report.not_finite.empty()) {
     // 5. Wait until gradients are sums over ranks.
-    reducer_.finish();
+    const ReductionReport sums = reducer_.finish();
+    report.gradient_traffic = {sums.bytes, sums.messages, sums.early_messages, sums.busy_seconds};
     report.phase_seconds.communication_exposed = phase.lap();
 
     // 6. Step.
-    report.gradient_norm = parts_.update.apply(batch.step);
-    if (!std::isfinite(report.gradient_norm)) report.not_finite = bad_gradient(parameters_);
+    update(report);
     if (check_every_ > 0 && batch.step % check_every_ == 0) {
       require_agreement(models::weights_of(parts_.model), batch.step, parts_.communicator);
     }

@@ -3,15 +3,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "common/progress_sink.h"
 #include "models/model.h"
 #include "proto/experiment.pb.h"
 #include "trainer/batch_input.h"
+#include "trainer/checkpoint.h"
 #include "trainer/communicator.h"
 #include "trainer/gradient_reducer.h"
 #include "trainer/micro_batches.h"
+#include "trainer/mixed_precision.h"
 #include "trainer/parameter_update.h"
 
 namespace muster::trainer {
@@ -33,23 +36,27 @@ class TrainingStep {
  public:
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
-  // Collective. `gradient_order` is what gradient_order() said in an earlier life of the run.
-  TrainingStep(const StepParts& parts, const std::vector<int64_t>& gradient_order);
+  // Collective. `carried` is what carried() said in an earlier life of the run, if there was one.
+  TrainingStep(const StepParts& parts, const std::optional<CarriedState>& carried);
   // Collective. `data_wait_seconds` is what getting the batch took. A
   // loss or gradient that is not finite changes neither weights nor running statistics:
-  // report.not_finite names it, equal on all ranks.
+  // report.not_finite names it, equal on all ranks. A gradient that the loss's scale was too large
+  // for changes no weights either and is no fault: report.overflow.
   common::StepReport run(const InputBatch& input, double data_wait_seconds);
-  std::vector<int64_t> gradient_order() const { return reducer_.order(); }
+  CarriedState carried() const { return {reducer_.order(), loss_scale_.state()}; }
 
  private:
   models::ForwardContext forward_context(const datastore::LoadedBatch& batch) const;
   std::vector<int64_t> clips_per_rank(int64_t clips) const;
   models::NamedTensors kept_buffers() const;
   void restore(const models::NamedTensors& kept) const;
+  void divide_gradients() const;
+  void update(common::StepReport& report);
 
   const StepParts parts_;
   const models::NamedTensors parameters_;
   GradientReducer reducer_;
+  LossScale loss_scale_;
   const int64_t check_every_;  // steps
   StepHooks hooks_;
 };

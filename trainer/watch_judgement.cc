@@ -169,10 +169,12 @@ std::string described_others(const std::vector<RankSight>& ranks, int except) {
   return line;
 }
 
-std::optional<Verdict> judge(const std::vector<RankSight>& ranks, double now,
-                             double limit_seconds) {
+std::optional<Verdict> judge(const std::vector<RankSight>& ranks, double now, double limit_seconds,
+                             WorkShare work) {
   if (auto verdict = silent_rank(ranks, now, limit_seconds)) return verdict;
-  if (auto verdict = stuck_rank(ranks, now, limit_seconds)) return verdict;
+  if (work == WorkShare::kEqual) {
+    if (auto verdict = stuck_rank(ranks, now, limit_seconds)) return verdict;
+  }
   return tangled_ranks(ranks, now, limit_seconds);
 }
 

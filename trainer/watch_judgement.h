@@ -33,10 +33,17 @@ struct Verdict {
   std::string line;
 };
 
+// How the work of a job is shared.
+enum class WorkShare {
+  kEqual,    // one step after another: who keeps others waiting for long is stuck
+  kUnequal,  // one rank may work for hours while the others wait: it is not
+};
+
 // The worst fault after `limit_seconds`, if any. A rank that ended well is never at fault. A rank
 // that computes is stuck only if another has waited for it that long: a long computation of all
 // ranks is none.
-std::optional<Verdict> judge(const std::vector<RankSight>& ranks, double now, double limit_seconds);
+std::optional<Verdict> judge(const std::vector<RankSight>& ranks, double now, double limit_seconds,
+                             WorkShare work = WorkShare::kEqual);
 
 // The verdict about a rank whose process is gone.
 Verdict verdict_of_death(const std::vector<RankSight>& ranks, int dead);

@@ -170,7 +170,7 @@ class Watchdog::Guard {
       return;
     }
     if (const auto dead = dead_peer()) return tell(verdict_of_death(sights_, *dead));
-    if (const auto verdict = judge(sights_, now_, limit_)) return tell(*verdict);
+    if (const auto verdict = judge(sights_, now_, limit_, options_.work)) return tell(*verdict);
   }
 
   void look_at_own_rank() {

@@ -22,6 +22,7 @@ namespace muster::trainer {
 
 struct WatchdogOptions {
   double limit_seconds = 600;
+  WorkShare work = WorkShare::kEqual;
   // Prints a line; standard error if empty.
   std::function<void(const std::string& line)> tell;
   // Ends the job from the watchdog's thread; the communicator's abort(1) if empty.

@@ -38,6 +38,21 @@ Finding check_compute(json& exchange) {
   return {"LibTorch", exchange["torch"].get<std::string>(), Verdict::kOk, ""};
 }
 
+// Which devices training can choose from.
+Finding check_gpus(const json& exchange) {
+  const std::string on_cpu = "training uses the CPU";
+  if (!exchange.is_object()) return {"GPU", "not known", Verdict::kLimited, on_cpu};
+  const int visible = exchange.value("gpus", 0);
+  if (!exchange.value("gpu_training", false)) {
+    return {"GPU",
+            exchange.value("cuda", false) ? "this muster was built without its CUDA sources"
+                                          : "this build and its LibTorch are without CUDA",
+            Verdict::kLimited, on_cpu};
+  }
+  if (visible == 0) return {"GPU", "built in, but none is visible", Verdict::kLimited, on_cpu};
+  return {"GPU", std::to_string(visible) + " visible", Verdict::kOk, ""};
+}
+
 Finding check_mpi() {
   std::vector<std::string> command = {"mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"};
   if (::geteuid() == 0) command.insert(command.begin() + 1, "--allow-run-as-root");
@@ -94,10 +109,7 @@ Finding check_limits() {
 std::vector<Finding> examine(const std::string& directory) {
   json exchange;
   std::vector<Finding> findings = {check_compute(exchange), check_mpi(), check_hdf5()};
-  const bool cuda = exchange.is_object() && exchange["cuda"] == true;
-  findings.push_back(cuda ? Finding{"GPU", "LibTorch sees CUDA", Verdict::kOk, ""}
-                          : Finding{"GPU", "this LibTorch has no CUDA", Verdict::kLimited,
-                                    "training uses the CPU"});
+  findings.push_back(check_gpus(exchange));
 #ifdef MUSTER_CUDA
   findings.push_back({"NCCL", "built in", Verdict::kOk, ""});
 #else

@@ -11,6 +11,7 @@
 
 #include "launcher/command.h"
 #include "trainer/communicator.h"
+#include "trainer/compute_device.h"
 
 namespace muster::launcher {
 
@@ -38,7 +39,9 @@ int run_exchange(const std::vector<std::string>&) {
                                 {"torch", TORCH_VERSION},
                                 {"blas_openblas",
                                  at::show_config().find("open") != std::string::npos},
-                                {"cuda", at::hasCUDA()}}
+                                {"cuda", at::hasCUDA()},
+                                {"gpu_training", trainer::gpu_facts().built},
+                                {"gpus", trainer::gpu_facts().visible}}
               << std::endl;
   }
   return right ? 0 : 1;

@@ -73,10 +73,6 @@ std::string protocol_of(const CommandLine& line, const trainer::ExtractionReques
   return own_store ? request.run.experiment.data().protocol() : "";
 }
 
-}  // namespace
-
-namespace {
-
 trainer::ExtractionRequest extraction_request(const CommandLine& line) {
   const auto stores = named_directories(line.texts("store"), "--store");
   if (stores.size() != 1) {
@@ -113,9 +109,11 @@ int run_extract(const std::vector<std::string>& arguments) {
       .option("features", "FILE", "where the signatures go; an older feature file is replaced")
       .option("threads", "N",
               "tracklets in work at a time; 0: all cores, of several ranks one each", "0")
+      .option("watchdog", "SECONDS", kWatchdogHelp, "600")
       .flag("json", "print what was written as JSON");
   if (!line.parse(arguments)) return 0;
-  return run_on_ranks([&](trainer::Communicator& communicator, common::ProgressSink& progress) {
+  return run_on_ranks(watch_options(line), [&](RankTeam& team) {
+    trainer::Communicator& communicator = team.communicator();
     trainer::ExtractionRequest request = extraction_request(line);
     const std::string target = line.path("features");
     trainer::require_replaceable_feature_file(target);
@@ -123,7 +121,7 @@ int run_extract(const std::vector<std::string>& arguments) {
         threads_of_rank(static_cast<int>(line.integer("threads", 0, 1024)), communicator);
     at::set_num_threads(1);  // the threads work on whole tracklets
     const trainer::FeatureTable table =
-        trainer::extract_to_file(request, target, communicator, progress);
+        trainer::extract_to_file(request, target, communicator, team.progress());
     if (line.has("json") && communicator.rank() == 0) print_as_json(target, table);
     return 0;
   });

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "common/error.h"
+#include "models/layers/autocast.h"
 
 namespace muster::models {
 namespace {
@@ -69,9 +70,13 @@ BatchNorm::BatchNorm(int64_t channels, double epsilon)
       running_variance_(register_buffer("running_var", at::ones({channels}))),
       epsilon_(epsilon) {}
 
-at::Tensor BatchNorm::forward(const at::Tensor& values, const ForwardContext& context) {
-  MUSTER_REQUIRE(values.size(1), ==, weight_.size(0));
+at::Tensor BatchNorm::forward(const at::Tensor& maps, const ForwardContext& context) {
+  MUSTER_REQUIRE(maps.size(1), ==, weight_.size(0));
+  const FullPrecision sums_of_many;
   const bool alone = context.statistics == nullptr || context.statistics->alone();
+  // On a GPU torch's own kernel reads small types and sums in float32.
+  const bool as_it_is = maps.is_cuda() && (alone || !context.training);
+  const at::Tensor values = as_it_is ? maps : in_full_precision(maps);
   const int64_t per_channel = values.numel() / std::max<int64_t>(1, values.size(1));
   if (context.training && alone && per_channel == 1) {
     // No spread to estimate: torch's kernel would leave running variances that are not numbers.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "models/layers/autocast.h"
 #include "models/layers/row_product.h"
 
 namespace muster::models {
@@ -231,7 +232,9 @@ struct BidirectionalLstm : torch::autograd::Function<BidirectionalLstm> {
 
 }  // namespace
 
-at::Tensor bidirectional_lstm(torch::nn::LSTM& lstm, const at::Tensor& lines) {
+at::Tensor bidirectional_lstm(torch::nn::LSTM& lstm, const at::Tensor& values) {
+  const FullPrecision by_hand;
+  const at::Tensor lines = in_full_precision(values);
   MUSTER_REQUIRE(lines.dim(), ==, 3);
   MUSTER_REQUIRE(lines.size(0), >=, 1);
   // Of each direction W, U and their biases.

@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "models/keyed_dropout.h"
+#include "models/layers/autocast.h"
 
 namespace muster::models {
 namespace {
@@ -62,9 +63,11 @@ at::Tensor tanh_recurrence(const at::Tensor& drive, const at::Tensor& weight, do
   MUSTER_REQUIRE(weight.size(0), ==, drive.size(2));
   MUSTER_REQUIRE(weight.size(1), ==, drive.size(2));
   if (masks.defined()) MUSTER_REQUIRE(masks.size(1), ==, drive.size(1) - 1);
+  const FullPrecision by_hand;
   c10::optional<at::Tensor> by_step;
-  if (masks.defined()) by_step = masks.transpose(0, 1).contiguous();
-  return TanhRecurrence::apply(drive.transpose(0, 1), weight, by_step, scale).transpose(0, 1);
+  if (masks.defined()) by_step = in_full_precision(masks).transpose(0, 1).contiguous();
+  return TanhRecurrence::apply(in_full_precision(drive).transpose(0, 1), weight, by_step, scale)
+      .transpose(0, 1);
 }
 
 at::Tensor recurrent_masks(const at::Tensor& drive, double probability,

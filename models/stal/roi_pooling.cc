@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "models/layers/autocast.h"
 
 namespace muster::models {
 namespace {
@@ -151,9 +152,10 @@ at::Tensor places_of_boxes(const at::Tensor& boxes, double scale, int64_t height
   return at::cat({first, at::maximum(rounded(boxes.narrow(-1, 2, 2)), first)}, -1);
 }
 
-at::Tensor roi_max_pool(const at::Tensor& maps, const at::Tensor& places, int64_t size) {
-  if (!maps.device().is_cpu()) return roi_max_pool_by_crops(maps, places, size);
-  require_places(maps, places);
+at::Tensor roi_max_pool(const at::Tensor& input, const at::Tensor& places, int64_t size) {
+  if (!input.device().is_cpu()) return roi_max_pool_by_crops(input, places, size);
+  require_places(input, places);
+  const at::Tensor maps = in_full_precision(input);
   return RoiMaxPool::apply(maps, places, size, at::GradMode::is_enabled() && maps.requires_grad());
 }
 

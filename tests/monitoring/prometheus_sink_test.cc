@@ -145,6 +145,32 @@ TEST(PrometheusSinkTest, CountsStepsThatAreNotFinite) {
   EXPECT_EQ(series_of(scraped(sink.port())).at("muster_train_nonfinite_steps_total"), 2);
 }
 
+TEST(PrometheusSinkTest, AnOverflowOfTheLossScaleIsCountedByItself) {
+  PrometheusSink sink(identity_of_rank(0));
+  common::StepReport report = step_report();
+  report.gradient_norm = std::numeric_limits<double>::infinity();
+  report.loss_scale = 65536;
+  report.overflow = true;
+  sink.step(report);
+  auto series = series_of(scraped(sink.port()));
+  EXPECT_EQ(series.at("muster_train_nonfinite_steps_total"), 0);
+  EXPECT_EQ(series.at("muster_train_amp_overflow_steps_total"), 1);
+  EXPECT_EQ(series.at("muster_train_amp_scale"), 65536);
+}
+
+TEST(PrometheusSinkTest, AddsUpWhatGradientsTravelled) {
+  PrometheusSink sink(identity_of_rank(1));
+  common::StepReport report = step_report();
+  report.gradient_traffic = {1000, 7, 5, 0.25};
+  sink.step(report);
+  sink.step(report);
+  auto series = series_of(scraped(sink.port()));
+  EXPECT_EQ(series.at("muster_comm_bytes_total"), 2000);
+  EXPECT_EQ(series.at("muster_comm_messages_total"), 14);
+  EXPECT_EQ(series.at("muster_comm_early_messages_total"), 10);
+  EXPECT_EQ(series.at("muster_comm_busy_seconds_total"), 0.5);
+}
+
 TEST(PrometheusSinkTest, SaysWhoItIs) {
   PrometheusSink sink(identity_of_rank(0));
   auto series = series_of(scraped(sink.port()));

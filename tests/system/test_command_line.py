@@ -53,6 +53,9 @@ class CommandLineTest(TemporaryDirectoryTest):
         findings = {f["what"]: f for f in muster_json("doctor")["findings"]}
         for piece in ["LibTorch", "MPI", "HDF5", "Prometheus", "gnuplot"]:
             self.assertEqual(findings[piece]["verdict"], "ok", findings[piece])
+        # Whatever this machine has: the devices that training can choose from, and NCCL.
+        self.assertRegex(findings["GPU"]["fact"], r"^(\d+ visible|.*without|built in, but none)")
+        self.assertRegex(findings["NCCL"]["fact"], "built in")
         for finding in findings.values():
             self.assertTrue(finding["verdict"] == "ok" or finding["remedy"], finding)
 

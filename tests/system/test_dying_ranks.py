@@ -40,24 +40,20 @@ def send(process, number):
         pass
 
 
-class DyingRankTest(SmallStoreTest):
-    def start(self, watchdog_seconds):
-        """A training that would take for ever; returns once it is in its third step."""
-        run = self.directory / "run"
+class JobOfRanksTest(SmallStoreTest):
+    def launch(self, *arguments, begun):
+        """The job, once begun() holds; it must take long from then on."""
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(RANKS), MUSTER,
-                   "train", "--spec", self.spec(), "--store", f"small={self.store}", "--run", run,
-                   "--set", "training.steps=1000000", "--set",
-                   f"training.watchdog_seconds={watchdog_seconds}"]
+                   *arguments]
         if os.geteuid() == 0:
             command.insert(1, "--allow-run-as-root")
         job = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
         self.addCleanup(job.stderr.close)
         self.addCleanup(self.remove, job)
-        progress = run / "progress.jsonl"
-        while not progress.exists() or len(progress.read_text().splitlines()) < 3:
-            self.assertIsNone(job.poll(), "the training ended early")
-            time.sleep(0.05)
+        while not begun():
+            self.assertIsNone(job.poll(), "the job ended early")
+            time.sleep(0.02)
         self.ranks = ranks_of(job.pid)
         self.assertEqual(sorted(self.ranks), list(range(RANKS)))
         return job
@@ -91,6 +87,18 @@ class DyingRankTest(SmallStoreTest):
         named = sorted(int(n) for group in others.split("; ")
                        for n in re.findall(r"\d+", group.split(":")[0]))
         self.assertEqual(named, [other for other in range(RANKS) if other != rank], line)
+
+
+class DyingRankTest(JobOfRanksTest):
+    def start(self, watchdog_seconds):
+        """A training that would take for ever; returns once it is in its third step."""
+        run = self.directory / "run"
+        progress = run / "progress.jsonl"
+        return self.launch(
+            "train", "--spec", self.spec(), "--store", f"small={self.store}", "--run", run,
+            "--set", "training.steps=1000000", "--set",
+            f"training.watchdog_seconds={watchdog_seconds}",
+            begun=lambda: progress.exists() and len(progress.read_text().splitlines()) >= 3)
 
     def stopped(self, rank):
         job = self.start(watchdog_seconds=3)
@@ -128,6 +136,32 @@ class DyingRankTest(SmallStoreTest):
     def test_a_killed_rank_2_ends_the_job(self):
         self.killed(2)
 
+
+class DyingExtractionTest(JobOfRanksTest):
+    IDENTITIES, FRAMES = 40, 20
+
+    def start(self, *options):
+        """An extraction, once every rank writes its share."""
+        self.train("run", "--set", "training.steps=1", "--set", "model.stsrn.width=2")
+        out = self.directory / "features"
+        out.mkdir()
+        return self.launch("extract", "--run", self.directory / "run", "--store",
+                           f"small={self.store}", "--set", "extraction.crops=8", "--features",
+                           out / "features.h5", *options,
+                           begun=lambda: len(list(out.iterdir())) >= RANKS)
+
+    def test_a_stopped_rank_ends_an_extraction(self):
+        job = self.start("--watchdog", 3)
+        os.kill(self.ranks[1], signal.SIGSTOP)
+        line, code = self.line_of(job)
+        self.assertRegex(line, rf"^muster: rank 1 on host {HOST} has not been heard for \d+ s")
+        self.assertEqual(code, 1)
+
+    def test_a_killed_rank_ends_an_extraction(self):
+        job = self.start()
+        os.kill(self.ranks[2], signal.SIGKILL)
+        line, _ = self.line_of(job)
+        self.assertRegex(line, rf"^muster: rank 2 on host {HOST} \(pid {self.ranks[2]}\) died")
 
 class LivingRankTest(SmallStoreTest):
     def test_a_training_that_goes_well_says_nothing_of_ranks(self):

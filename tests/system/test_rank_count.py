@@ -1,8 +1,12 @@
 """The number of ranks does not change what is trained."""
 import json
+import sys
 import unittest
 
 from support import LONG, SOURCE, SmallStoreTest, muster, progress_of
+
+sys.path.append(str(SOURCE / "tests"))
+from safetensors_file import read_tensors  # noqa: E402
 
 
 class QuickstartOnRanksTest(SmallStoreTest):
@@ -49,6 +53,39 @@ class RankCountTest(SmallStoreTest):
         for a, b in zip(progress_of(self.directory / "one"), progress_of(self.directory / "three")):
             self.assertEqual(a["batch"], b["batch"])
             self.assertAlmostEqual(a["loss"], b["loss"], delta=1e-9 * abs(a["loss"]))
+
+    def test_mixed_precision_trains_the_same_on_more_ranks(self):
+        mixed = ["--set", "training.precision=MIXED_BFLOAT16", "--set", "training.steps=3"]
+        self.train("full", "--set", "training.steps=3")
+        self.train("one", *mixed)
+        full, one = (progress_of(self.directory / run) for run in ("full", "one"))
+        self.assertNotEqual([s["loss"] for s in full], [s["loss"] for s in one])
+        for ranks in (2, 3):
+            self.train(f"on-{ranks}", *mixed, ranks=ranks)
+            for a, b, c in zip(one, progress_of(self.directory / f"on-{ranks}"), full):
+                self.assertEqual(a["batch"], b["batch"])
+                self.assertAlmostEqual(a["loss"], b["loss"], delta=0.01 * abs(a["loss"]))
+                self.assertAlmostEqual(a["loss"], c["loss"], delta=0.05 * abs(a["loss"]))
+
+    def test_float16_on_a_cpu_is_refused_in_one_line(self):
+        error = self.train("run", "--device", "cpu", "--set", "training.precision=MIXED_FLOAT16",
+                           ranks=2, code=2).stderr
+        lines = [line for line in error.splitlines() if "muster: " in line]
+        self.assertEqual(len(lines), 1, error)
+        self.assertIn("training.precision: MIXED_FLOAT16 needs a GPU", lines[0])
+
+    def test_progress_says_what_gradients_travelled(self):
+        self.train("one")
+        self.train("two", ranks=2)
+        one, two = (progress_of(self.directory / run)[-1]["communication"]
+                    for run in ("one", "two"))
+        self.assertEqual(one["bytes"], 0)
+        weights = read_tensors(self.directory / "two" / "checkpoints" / "step-00000002" /
+                               "model.safetensors")
+        trained = [values for name, values in weights.items() if ".running_" not in name]
+        self.assertEqual(two["bytes"], 4 * sum(values.size for values in trained))
+        self.assertGreater(two["messages"], 0)
+        self.assertLessEqual(two["early_messages"], two["messages"])
 
     def test_training_twice_gives_the_same_bits(self):
         for run in ("first", "second"):

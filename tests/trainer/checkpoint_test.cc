@@ -30,7 +30,8 @@ CheckpointState example_state(int64_t step) {
   state.mean_loss = 1.0 / 3;
   state.seconds = 12.5;
   state.rejected_steps = {3, 4};
-  state.gradient_order = {2, 0, 1};
+  state.carried.gradient_order = {2, 0, 1};
+  state.carried.loss_scale = {4096, 1999};
   return state;
 }
 
@@ -60,7 +61,9 @@ TEST_F(CheckpointTest, IsReadBackToTheBit) {
   EXPECT_EQ(content.state.mean_loss, expected.mean_loss);
   EXPECT_EQ(content.state.seconds, expected.seconds);
   EXPECT_EQ(content.state.rejected_steps, expected.rejected_steps);
-  EXPECT_EQ(content.state.gradient_order, expected.gradient_order);
+  EXPECT_EQ(content.state.carried.gradient_order, expected.carried.gradient_order);
+  EXPECT_EQ(content.state.carried.loss_scale.scale, expected.carried.loss_scale.scale);
+  EXPECT_EQ(content.state.carried.loss_scale.good_steps, expected.carried.loss_scale.good_steps);
   ASSERT_EQ(content.model.size(), 2u);
   EXPECT_TRUE(models::same_values(content.model.at("layer.weight"), example_model()[0].second));
   EXPECT_EQ(content.optimizer.at("bias.momentum")[1].item<float>(), 0.5);

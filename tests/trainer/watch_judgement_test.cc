@@ -90,6 +90,24 @@ TEST(WatchJudgementTest, ARankThatComputesWhileOthersWaitIsStuck) {
             "11)");
 }
 
+// Rank 0 joins what the others extracted, or ranks: for as long as that takes.
+TEST(WatchJudgementTest, OfUnequalWorkARankThatComputesWhileOthersWaitIsInnocent) {
+  const auto judged = [](std::vector<RankSight> ranks) {
+    return judge(ranks, kNow, kLimit, WorkShare::kUnequal);
+  };
+  const RankSight waits = sight_since(100, waiting(2)), works = sight_since(90, computing_after(1));
+  EXPECT_FALSE(judged({works, waits, waits}));
+  RankSight silent = works;
+  silent.heard_at = kNow - kLimit;
+  ASSERT_TRUE(judged({silent, waits, waits}));
+  EXPECT_EQ(judged({silent, waits, waits})->kind, FaultKind::kSilent);
+  ASSERT_TRUE(judged({waits, waits}));
+  EXPECT_EQ(judged({waits, waits})->kind, FaultKind::kTangled);
+  RankSight gone = waits;
+  gone.last.state = RankState::kGone;
+  EXPECT_FALSE(judged({works, gone, gone}));
+}
+
 TEST(WatchJudgementTest, OthersMustHaveWaitedForTheWholeLimit) {
   EXPECT_FALSE(judge({sight_since(kNow - 59, waiting(432)), sight_since(0, computing_after(431))},
                      kNow, kLimit));
