@@ -133,6 +133,13 @@ std::vector<MetricDescription> learning_metrics() {
        "seconds",
        "Time from the start of a step's first message to the end of its last; the part that "
        "training waited for is the phase communication_exposed."},
+      {"muster_train_rank1_estimate_ratio",
+       kGauge,
+       kZero,
+       {},
+       "0 to 1",
+       "Share of the last step's clips that are nearer to another clip of their person than to any "
+       "other clip of the batch, where the triplet loss compares them."},
       {"muster_train_triplet_active_ratio",
        kGauge,
        kZero,

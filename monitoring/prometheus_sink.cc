@@ -210,6 +210,7 @@ void PrometheusSink::step(const common::StepReport& report) {
   metrics.add("muster_comm_early_messages_total", static_cast<double>(traffic.early_messages));
   metrics.add("muster_comm_busy_seconds_total", traffic.busy_seconds);
   const std::pair<const char*, const char*> statistics[] = {
+      {"rank1_estimate", "muster_train_rank1_estimate_ratio"},
       {"triplet_active_share", "muster_train_triplet_active_ratio"},
       {"hardest_positive_distance", "muster_train_hardest_positive_distance"},
       {"hardest_negative_distance", "muster_train_hardest_negative_distance"}};

@@ -65,6 +65,7 @@ struct TerminalProgress::State {
     FadingSum items, item_seconds;
     FadingSum steps, step_seconds, clips, data_wait, communication;
     FadingSum finite_steps;
+    FadingSum rank1, rank1_steps;
     std::map<std::string, FadingSum> losses;
   };
   Smoothed smoothed;
@@ -134,6 +135,11 @@ struct TerminalProgress::State {
     smoothed.clips.add(static_cast<double>(report.global_clips), kStepMemory);
     smoothed.data_wait.add(report.phase_seconds.data_wait, kStepMemory);
     smoothed.communication.add(report.phase_seconds.communication_exposed, kStepMemory);
+    const auto rank1 = report.statistics.find("rank1_estimate");
+    if (rank1 != report.statistics.end()) {
+      smoothed.rank1.add(rank1->second, kStepMemory);
+      smoothed.rank1_steps.add(1, kStepMemory);
+    }
     bool finite = std::isfinite(report.loss);
     for (const auto& [name, value] : report.losses) finite = finite && std::isfinite(value);
     if (!finite) return;
@@ -166,6 +172,10 @@ struct TerminalProgress::State {
     if (report.total_steps > 0) count += "/" + std::to_string(report.total_steps);
     std::vector<LinePart> line = {{count, 0}, {loss, 0}};
     if (!parts.empty()) line.push_back({"(" + parts + ")", 3});
+    if (report.statistics.count("rank1_estimate") > 0) {
+      line.push_back(
+          {formatted("rank-1 %.0f %%", 100 * smoothed.rank1.per(smoothed.rank1_steps)), 2});
+    }
     if (seconds_per_step > 0) {
       line.push_back({formatted("%.0f clips/s", smoothed.clips.per(smoothed.step_seconds)), 1});
       line.push_back(

@@ -46,6 +46,8 @@ class MpiHeartbeatChannel : public HeartbeatChannel {
 
   std::vector<Heartbeat> receive() override {
     const std::lock_guard<std::mutex> lock(library_->mutex());
+    // Who only listens must not keep back what others wait for.
+    for (auto& [rank, letter] : letters_) post(rank, *letter);
     std::vector<Heartbeat> all;
     int complete = receiving_ != MPI_REQUEST_NULL;
     while (complete != 0) {

@@ -26,7 +26,7 @@ using nlohmann::json;
 namespace {
 
 constexpr char kResultName[] = "result.json", kProvenanceName[] = "provenance.json",
-               kProgressName[] = "progress.jsonl";
+               kProgressName[] = "progress.jsonl", kSpecName[] = "spec.textproto";
 
 // Of one life of a run: each time that a process takes it up is one.
 json life(const TrainingFacts& facts, int64_t step) {
@@ -71,7 +71,7 @@ bool holds_nothing_yet(const fs::path& path) {
 }
 
 void remove_remains(const fs::path& run) {
-  for (const char* name : {"spec.textproto", kProvenanceName, kResultName}) {
+  for (const char* name : {kSpecName, kProvenanceName, kResultName}) {
     common::remove_stale_temporaries(run / name);
   }
   remove_remains_of_checkpoints(run / "checkpoints");
@@ -108,14 +108,21 @@ json parse_json_file(const fs::path& path) {
   }
 }
 
-// The unfinished run that is there is one of this training.
-bool is_same_training(const fs::path& path, const std::string& training) {
+// Of the run that is there; "" if there is none, or its provenance is damaged or older than
+// identities.
+std::string identity_of_run(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path / kProvenanceName, ignored)) return "";
   try {
-    return parse_json_file(path / kProvenanceName).at("training_sha256") == training;
+    return parse_json_file(path / kProvenanceName).at("training_sha256").get<std::string>();
   } catch (const common::Error&) {
   } catch (const json::exception&) {
   }
-  return false;  // damaged, or older than identities
+  return "";
+}
+
+void write_spec(const fs::path& run, const proto::Experiment& experiment) {
+  common::write_file_atomically(run / kSpecName, common::canonical_text(experiment));
 }
 
 }  // namespace
@@ -130,20 +137,26 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
                            const TrainingFacts& facts, UnfinishedRun unfinished)
     : path_(path), facts_(facts) {
   std::error_code ignored;
-  const bool found = fs::exists(path / "spec.textproto", ignored);
+  // A run that was killed at its very beginning has its provenance alone.
+  const std::string identity = training_identity(experiment, facts);
+  const std::string found_identity = identity_of_run(path);
+  const bool found = !found_identity.empty() || fs::exists(path / kSpecName, ignored);
   if (found) lock_progress();
   if (is_finished_run(path)) {
     throw InputError(path.string(), "already holds a finished run of other settings or data",
                      "choose another --run");
   }
-  const bool same = found && is_same_training(path, training_identity(experiment, facts));
+  const bool same = found && found_identity == identity;
   if (unfinished == UnfinishedRun::kDemand && !same) {
     throw InputError(path.string(), found ? "holds an unfinished run of other settings or data"
                                           : "holds no run to resume");
   }
   remove_remains(path);
   continues_ = same && unfinished != UnfinishedRun::kSetAside;
-  if (continues_) return;
+  if (continues_) {
+    if (!fs::exists(path / kSpecName, ignored)) write_spec(path, experiment);
+    return;
+  }
   if (found) {
     lock_ = common::Descriptor();
     set_aside_ = moved_aside(path);
@@ -152,11 +165,11 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
   }
   common::make_directories(path / "checkpoints");
   lock_progress();
-  if (fs::exists(path / "spec.textproto", ignored)) {
+  if (fs::exists(path / kSpecName, ignored)) {
     throw InputError(path.string(), "another process has just begun a run in it");
   }
   write_json(path / kProvenanceName, provenance(experiment, facts));
-  common::write_file_atomically(path / "spec.textproto", common::canonical_text(experiment));
+  write_spec(path, experiment);
 }
 
 // The lock lies on progress.jsonl, which is only ever appended to or cut off.
@@ -257,7 +270,7 @@ FinishedRun read_finished_run(const fs::path& path) {
   } catch (const json::exception& failure) {
     throw InputError(path.string(), std::string("has a damaged record: ") + failure.what());
   }
-  const fs::path spec = path / "spec.textproto";
+  const fs::path spec = path / kSpecName;
   if (!google::protobuf::TextFormat::ParseFromString(common::read_file(spec), &run.experiment)) {
     throw InputError(spec.string(), "cannot be parsed");
   }

@@ -40,21 +40,31 @@ at::Tensor same_labels(const at::Tensor& anchors, const at::Tensor& anchor_label
   return anchor_labels.unsqueeze(1).eq(candidate_labels.unsqueeze(0));
 }
 
+// How many anchors are nearer to another clip of their identity than to any other candidate. The
+// nearest of its own identity is the anchor itself, at distance 0.
+double nearest_is_right(const at::Tensor& distances, const at::Tensor& same) {
+  if (distances.size(-1) < 2) return 0;
+  const double infinity = std::numeric_limits<double>::infinity();
+  const at::Tensor own = std::get<0>(distances.masked_fill(~same, infinity).kthvalue(2, -1));
+  const at::Tensor other = std::get<0>(distances.masked_fill(same, infinity).min(-1));
+  return own.lt(other).sum().item<double>();
+}
+
 }  // namespace
 
 LossTerm batch_hard_triplet_loss(const at::Tensor& anchors, const at::Tensor& anchor_labels,
                                  const at::Tensor& candidates, const at::Tensor& candidate_labels,
                                  double margin, at::Tensor* mined, bool normalise) {
   const at::Tensor same = same_labels(anchors, anchor_labels, candidates, candidate_labels);
-  const HardestOfBatch hardest =
-      hardest_of_batch(normalise ? all_distances(unit_rows(anchors), unit_rows(candidates))
-                                 : all_distances(anchors, candidates),
-                       same, margin);
+  const at::Tensor distances = normalise ? all_distances(unit_rows(anchors), unit_rows(candidates))
+                                         : all_distances(anchors, candidates);
+  const HardestOfBatch hardest = hardest_of_batch(distances, same, margin);
   LossTerm term;
   term.count = anchors.size(0);
   term.sum = hardest.hinge.sum();
   if (mined != nullptr) *mined = at::stack({hardest.positive_row, hardest.negative_row}, 1);
   term.statistics["triplet_active_share"] = hardest.hinge.gt(0).sum().item<double>();
+  term.statistics["rank1_estimate"] = nearest_is_right(distances.detach(), same);
   term.statistics["hardest_positive_distance"] = hardest.positive.sum().item<double>();
   term.statistics["hardest_negative_distance"] = hardest.negative.sum().item<double>();
   return term;

@@ -18,7 +18,9 @@ namespace muster::models {
 
 // RRU's L_v; with `normalise` (x / |x| first) the loss of the TAM's features.
 // anchors [clips, features], candidates [all clips, features], at least one candidate.
-// Statistics: triplet_active_share, hardest_positive_distance, hardest_negative_distance.
+// Statistics: triplet_active_share, hardest_positive_distance, hardest_negative_distance, and
+// rank1_estimate: anchors nearer to another clip of their identity than to any other candidate,
+// where every anchor is a candidate too.
 // `mined`, if given, gets [clips, 2] int64: candidate rows of hardest positive and negative.
 LossTerm batch_hard_triplet_loss(const at::Tensor& anchors, const at::Tensor& anchor_labels,
                                  const at::Tensor& candidates, const at::Tensor& candidate_labels,

@@ -259,5 +259,28 @@ TEST(BatchHardTripletLossTest, StatisticsAreSumsOverAnchors) {
   EXPECT_NEAR(term.statistics.at("hardest_negative_distance"), naive.negative, 1e-9);
 }
 
+TEST(BatchHardTripletLossTest, TheRankOneEstimateIsWhoseNearestOtherClipIsRight) {
+  for (uint64_t key = 0; key < 20; ++key) {
+    const at::Tensor features = normal_tensor({8, 2}, 300 + key);
+    int64_t right = 0;
+    for (int64_t anchor = 0; anchor < 8; ++anchor) {
+      int64_t nearest = -1;
+      double least = 1e300;
+      for (int64_t other = 0; other < 8; ++other) {
+        const double distance = (features[anchor] - features[other]).norm().item<double>();
+        if (other == anchor || distance >= least) continue;
+        nearest = other, least = distance;
+      }
+      right += kLabels[static_cast<size_t>(nearest)] == kLabels[static_cast<size_t>(anchor)];
+    }
+    EXPECT_EQ(triplet_of(features, kLabels, 0.7).statistics.at("rank1_estimate"), right) << key;
+  }
+}
+
+TEST(BatchHardTripletLossTest, LonelyAnchorsHaveNoRightNeighbour) {
+  EXPECT_EQ(triplet_of(normal_tensor({3, 2}, 5), {0, 1, 2}, 1).statistics.at("rank1_estimate"), 0);
+  EXPECT_EQ(triplet_of(normal_tensor({1, 2}, 5), {0}, 1).statistics.at("rank1_estimate"), 0);
+}
+
 }  // namespace
 }  // namespace muster::models

@@ -73,6 +73,7 @@ common::StepReport step_report() {
   report.loss = 1.75;
   report.losses = {{"identity", 1.25}, {"video_triplet", 0.5}, {"never_heard_of", 3}};
   report.statistics = {{"triplet_active_share", 0.625},
+                       {"rank1_estimate", 0.75},
                        {"hardest_positive_distance", 2.5},
                        {"hardest_negative_distance", 1.5},
                        {"something_else", 9}};
@@ -99,6 +100,7 @@ TEST(PrometheusSinkTest, ServesWhatStepsReported) {
   EXPECT_EQ(series.at("muster_train_learning_rate"), 0.002);
   EXPECT_EQ(series.at("muster_train_gradient_norm"), 4.5);
   EXPECT_EQ(series.at("muster_train_triplet_active_ratio"), 0.625);
+  EXPECT_EQ(series.at("muster_train_rank1_estimate_ratio"), 0.75);
   EXPECT_EQ(series.at("muster_train_hardest_positive_distance"), 2.5);
   EXPECT_EQ(series.at("muster_train_hardest_negative_distance"), 1.5);
   EXPECT_EQ(series.at("muster_train_last_step_timestamp_seconds"), 1700000000.0);

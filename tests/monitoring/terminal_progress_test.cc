@@ -181,6 +181,17 @@ TEST_F(TerminalProgressTest, AnInterruptedTrainingShowsItsLastStep) {
   EXPECT_EQ(lines().back().substr(0, 10), "step 2/300");
 }
 
+TEST_F(TerminalProgressTest, TheRankOneEstimateIsShownWhereThereIsOne) {
+  TerminalProgress progress(out_, options(TerminalMode::kPlain, 140));
+  common::StepReport report = step_report(1);
+  report.statistics["rank1_estimate"] = 0.625;
+  progress.step(report);
+  EXPECT_NE(lines().back().find("rank-1 62 %"), std::string::npos) << lines().back();
+  now_ += 10;
+  progress.step(step_report(2));
+  EXPECT_EQ(lines().back().find("rank-1"), std::string::npos) << lines().back();
+}
+
 TEST_F(TerminalProgressTest, ANoteStandsOnALineOfItsOwn) {
   TerminalProgress progress(out_, options(TerminalMode::kRedrawn));
   progress.begin("reading", "frames", 10);

@@ -172,7 +172,7 @@ class BadInputTest(SmallStoreTest):
                           if not name.startswith(".")], [])
 
     def test_full_disk_before_training_is_mended_by_the_same_command(self):
-        self.assertIn("spec.textproto", self.train("run", code=1, preexec_fn=no_files).stderr)
+        self.assertIn("provenance.json", self.train("run", code=1, preexec_fn=no_files).stderr)
         self.train("run")
         self.assertEqual(os.listdir(self.directory / "run").count("result.json"), 1)
         self.assertEqual(sorted(os.listdir(self.directory)), ["run", "spec.textproto"])

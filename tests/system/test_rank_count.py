@@ -108,10 +108,10 @@ class RankCountTest(SmallStoreTest):
         self.assertIn("already holds", self.train("run", "--set", "training.steps=3", code=2).stderr)
         self.assertEqual(result.stat().st_mtime_ns, before)
 
-    def test_an_unfinished_run_is_set_aside_not_lost(self):
+    def test_an_unfinished_run_of_other_settings_is_set_aside_not_lost(self):
         self.train("run")
         (self.directory / "run" / "result.json").unlink()
-        self.train("run")
+        self.train("run", "--set", "training.seed=2")
         self.assertTrue((self.directory / "run" / "result.json").exists())
         kept = self.directory / "run.unfinished-1" / "progress.jsonl"
         self.assertEqual(len(list(map(json.loads, kept.open()))), 2)

@@ -127,6 +127,22 @@ TEST_F(RunDirectoryTest, EveryLifeIsRecorded) {
   EXPECT_EQ(lives[1].at("ranks"), 5);
 }
 
+// Killed between its first two files.
+TEST_F(RunDirectoryTest, ARunWithItsProvenanceAloneGoesOn) {
+  open();
+  std::filesystem::remove(path_ / "spec.textproto");
+  EXPECT_TRUE(open().continues());
+  EXPECT_EQ(common::read_file(path_ / "spec.textproto"),
+            common::canonical_text(example_experiment()));
+}
+
+TEST_F(RunDirectoryTest, SomebodyElsesProvenanceIsNotTouched) {
+  std::filesystem::create_directories(path_);
+  common::write_file_atomically(path_ / "provenance.json", "{\"painting\": \"Mona Lisa\"}");
+  EXPECT_THROW(open(), InputError);
+  EXPECT_EQ(common::names_in(path_), std::vector<std::string>{"provenance.json"});
+}
+
 TEST_F(RunDirectoryTest, AnUnfinishedRunOfAnotherTrainingIsSetAside) {
   open().append_progress(report_of(1), "hash");
   proto::Experiment other = example_experiment();
