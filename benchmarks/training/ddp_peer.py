@@ -58,7 +58,7 @@ class Peer:
         self.module = torch.nn.parallel.DistributedDataParallel(
             Trained(network, self.training.peer_loss), broadcast_buffers=False,
             gradient_as_bucket_view=True)
-        self.optimizer = self.training.peer_optimizer(self.module.parameters())
+        self.optimizer = self.training.peer_optimizer(self.module.parameters(), self.training.rate)
         given = {key: torch.from_numpy(value) for key, value in
                  safetensors_file.read_tensors(folder / f"inputs-{rank}").items()}
         self.labels = given.pop("labels").long()

@@ -109,11 +109,11 @@ def rru_stim_loss(network, inputs, labels):
 
 
 def sgd(**settings):
-    return lambda parameters: torch.optim.SGD(parameters, lr=RATE, momentum=0.9, **settings)
+    return lambda parameters, rate: torch.optim.SGD(parameters, lr=rate, momentum=0.9, **settings)
 
 
-def adam(parameters):
-    return torch.optim.Adam(parameters, lr=RATE)
+def adam(parameters, rate):
+    return torch.optim.Adam(parameters, lr=rate)
 
 
 @dataclasses.dataclass
@@ -127,6 +127,7 @@ class Training:
     clamp: float = 0     # gradients, element-wise
     target: float = 1.0  # least ratio
     dropout: bool = True
+    rate: float = RATE
 
 
 _COLOUR_FLOW = Training("identity { weight: 2 } verification { margin: 2 }", "sgd { momentum: 0.9 }",
@@ -144,7 +145,8 @@ TRAININGS = {
     "rru_stim": Training(
         "identity { } video_triplet { margin: 0.4 } part_triplet { margin: 0.4 }",
         "sgd { momentum: 0.9 nesterov: true weight_decay: 0.0005 }", couples, rru_stim_loss,
-        sgd(weight_decay=0.0005, nesterov=True), {"small": 4, "full": 4}),
+        sgd(weight_decay=0.0005, nesterov=True), {"small": 4, "full": 4},
+        rate=1e-8),  # with PyTorch's first weights its gradient is of 1e3, and so is rounding's
 }
 
 
@@ -152,5 +154,5 @@ def spec_of(name, settings):
     """An experiment for muster; the worker is given its batch and looks at neither data nor sampler."""
     training = TRAININGS[name]
     return (f"data {{ train: \"given\" }} model {{ {settings} }} training {{ loss {{ {training.loss} }} "
-            f"optimizer {{ {training.optimizer} learning_rate: {RATE} "
+            f"optimizer {{ {training.optimizer} learning_rate: {training.rate} "
             f"gradient_clamp: {training.clamp} }} }}\n")
