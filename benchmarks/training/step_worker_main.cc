@@ -4,7 +4,8 @@
 // SPEC is an experiment; WEIGHTS is a safetensors file, or "-" for first weights of the seed.
 // FOLDER holds for each rank `inputs-RANK` (safetensors: what the network takes, and "labels") and
 // the pipes `commands-RANK` and `answers-RANK`. Each rank answers each line by one line:
-//   step N   JSON, after N steps of all ranks: "seconds" of all and lists of every step's "loss" and
+//   step N   JSON, after N steps of all ranks: "seconds" of all and lists of every step's "loss"
+//   and
 //            phases, seconds, of this rank
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -71,8 +72,8 @@ class Worker {
                            models::read_safetensors(arguments.weights).tensors,
                            models::Loading::kStrict, arguments.weights);
     }
-    update_ = trainer::create_parameter_update(experiment_.training().optimizer(),
-                                               model_->parameters());
+    update_ =
+        trainer::create_parameter_update(experiment_.training().optimizer(), model_->parameters());
     step_ = std::make_unique<trainer::TrainingStep>(
         trainer::StepParts{experiment_.training(), *model_, *update_, statistics_, ranks_},
         std::vector<int64_t>());
@@ -114,9 +115,8 @@ class Worker {
 
 int run(const std::vector<std::string>& given) {
   if (given.size() != 5) {
-    throw common::InputError(
-        "the command line", "is not SPEC IDENTITIES THREADS WEIGHTS FOLDER",
-        "start benchmarks/training/against_ddp.py, which starts this program");
+    throw common::InputError("the command line", "is not SPEC IDENTITIES THREADS WEIGHTS FOLDER",
+                             "start benchmarks/training/against_ddp.py, which starts this program");
   }
   common::keep_freed_memory();  // as the programs do
   at::set_num_threads(std::stoi(given[2]));
