@@ -131,8 +131,17 @@ def measure(name, size, options):
             "muster_clips_per_second": clips / statistics.median(seconds[1]),
             "torch_clips_per_second": clips / statistics.median(seconds[0]),
             "ratio": statistics.median(ratios), "least": min(ratios), "largest": max(ratios),
-            "target": training.target,
+            "target": training.target, **facts_of(name, size),
             "muster_phases": median_phases(phases[1]), "torch_phases": median_phases(phases[0])}
+
+
+def facts_of(name, size):
+    """What benchmarks/scaling asks of a network."""
+    network = case_of(name, size == "full").make()
+    norms = [module.num_features for module in network.modules()
+             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    return {"parameters": sum(value.numel() for value in network.parameters()),
+            "batch_norms": len(norms), "channels": statistics.mean(norms) if norms else 0}
 
 
 def reason(row):
