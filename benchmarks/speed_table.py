@@ -50,12 +50,18 @@ def exposed_reason(found):
     return f"{exposed:.2f} ms of a step of {step:.1f} ms with overlap, {after:.2f} ms without"
 
 
+def data_wait_reason(found):
+    return (f"half of the steps wait at most {100 * found['usual_data_wait']:.2f} %, "
+            f"{100 * found['long_data_waits']:.0f} % of them more than 1 %")
+
+
 def exposed_rows(found):
     """`found`: a network's row of exposed.py."""
-    name, why = found["network"], exposed_reason(found)
+    name = found["network"]
 
     def row(column, text, digits, target, percent=False):
         value = found[column]
+        why = data_wait_reason(found) if column == "data_wait" else exposed_reason(found)
         scale, unit = (100, " %") if percent else (1, "")
         limit = step_targets[column]
         shown = (f"{scale * value['median']:.{digits}f}{unit} ({scale * value['least']:.{digits}f} to "
@@ -72,7 +78,7 @@ def exposed_rows(found):
 def add_waits(rows, ddp):
     """Where exposed communication is too long: how much of it waits for a slower rank."""
     for row in rows:
-        if row["part"] != "exposed" or row["reached"]:
+        if row["part"] != "exposed" or row["reached"] or "data wait" in row["row"]:
             continue
         for found in ddp:
             if found["size"] == "small" and row["row"].startswith(found["network"] + ":"):

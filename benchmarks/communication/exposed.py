@@ -124,6 +124,8 @@ def summary(network, rounds):
                      "largest": max(values)}
     waits = [wait for each in rounds for wait in each["waits"]]
     row["data_wait"] = {"median": percentile_99(waits), "least": min(waits), "largest": max(waits)}
+    row["usual_data_wait"] = statistics.median(waits)
+    row["long_data_waits"] = sum(wait > TARGETS["data_wait"] for wait in waits) / len(waits)
     row["holds"] = all(row[name]["median"] <= target for name, target in TARGETS.items())
     return row
 
