@@ -1,5 +1,7 @@
 #include "datastore/clip_loader.h"
 
+#include <sched.h>
+
 #include <condition_variable>
 #include <exception>
 #include <map>
@@ -9,6 +11,18 @@
 #include "common/error.h"
 
 namespace muster::datastore {
+namespace {
+
+// Where all cores compute, a thread that is woken takes the core of the one that wakes it, which is
+// the one that just asked for a batch: milliseconds for each batch. Threads of SCHED_BATCH wait
+// until it is their turn, and get as much of it. Where the system refuses, nothing is lost but
+// time.
+void let_others_go_first() {
+  const sched_param no_priority{};
+  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &no_priority));
+}
+
+}  // namespace
 
 void require_readable(const TrackletStore& store, const ClipFormat& format) {
   const FrameGeometry& geometry = store.manifest().geometry;
@@ -189,7 +203,10 @@ ClipLoader::ClipLoader(const TrackletStore& store, const BatchPlanner& planner,
     state_->open_slots();
   }
   for (int i = 0; i < options.threads; ++i) {
-    state_->workers.emplace_back([state = state_.get()] { state->work(); });
+    state_->workers.emplace_back([state = state_.get()] {
+      let_others_go_first();
+      state->work();
+    });
   }
 }
 

@@ -17,6 +17,8 @@ and prints by network
   after      the same of `after`
   hidden     exposed by after, seconds; target 0.5
   beside     step by that of `apart`, the mean of its two; target 1.05
+  data_wait  what a step of `overlap` waits for its batch, share of the step: the 99th percentile of all
+             steps of all rounds; target 1 %
 
 Of each run the first steps do not count; each figure is the median over the rounds with the least and the
 largest. Waiting includes waiting for a slower rank: let the machine do nothing else.
@@ -37,8 +39,8 @@ from held_out_people import make_store  # noqa: E402
 
 EXPERIMENTS = SOURCE / "experiments" / "learning"
 WARM_UP_STEPS = 5  # the order of the buckets is learned after the first
-TARGETS = {"exposed": 0.05, "hidden": 0.5, "beside": 1.05}
-COLUMNS = ["exposed", "after", "hidden", "beside"]
+TARGETS = {"exposed": 0.05, "hidden": 0.5, "beside": 1.05, "data_wait": 0.01}
+COLUMNS = ["exposed", "after", "hidden", "beside"]  # medians over the rounds
 
 
 def world_of(spec):
@@ -71,10 +73,11 @@ def finish(process):
 
 
 def steps_of(run):
-    """[(seconds, seconds exposed)] of the steps that count."""
+    """[(seconds, seconds exposed, share of waiting for data)] of the steps that count."""
     lines = (run / "progress.jsonl").read_text().splitlines()[WARM_UP_STEPS:]
     phases = [json.loads(line)["phase_seconds"] for line in lines]
-    return [(sum(phase.values()), phase["communication_exposed"]) for phase in phases]
+    return [(sum(phase.values()), phase["communication_exposed"],
+             phase["data_wait"] / sum(phase.values())) for phase in phases]
 
 
 def two_ranks(muster, spec, store, run, settings):
@@ -83,8 +86,8 @@ def two_ranks(muster, spec, store, run, settings):
         launch.append("--allow-run-as-root")
     finish(start(muster, spec, world_of(spec), store, run, settings, launch))
     steps = steps_of(run)
-    return (statistics.median(seconds for seconds, _ in steps),
-            statistics.median(exposed for _, exposed in steps))
+    return (statistics.median(seconds for seconds, _, _ in steps),
+            statistics.median(exposed for _, exposed, _ in steps), [wait for _, _, wait in steps])
 
 
 def two_apart(muster, spec, store, directory, settings):
@@ -92,7 +95,7 @@ def two_apart(muster, spec, store, directory, settings):
     runs = [directory / "left", directory / "right"]
     for process in [start(muster, spec, world_of(spec), store, run, settings) for run in runs]:
         finish(process)
-    return statistics.mean(statistics.median(seconds for seconds, _ in steps_of(run))
+    return statistics.mean(statistics.median(step[0] for step in steps_of(run))
                            for run in runs)
 
 
@@ -101,12 +104,16 @@ def measured_round(muster, network, store, steps, extra):
     settings = [f"training.steps={WARM_UP_STEPS + steps}", *extra]
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
-        step, exposed = two_ranks(muster, spec, store, directory / "overlap", settings)
-        step_after, after = two_ranks(muster, spec, store, directory / "after",
+        step, exposed, waits = two_ranks(muster, spec, store, directory / "overlap", settings)
+        step_after, after, _ = two_ranks(muster, spec, store, directory / "after",
                                       settings + ["training.overlap=false"])
         apart = two_apart(muster, spec, store, directory, settings)
     return {"step": step, "exposed": exposed / step, "after": after / step_after,
-            "hidden": exposed / after if after > 0 else 0.0, "beside": step / apart}
+            "hidden": exposed / after if after > 0 else 0.0, "beside": step / apart, "waits": waits}
+
+
+def percentile_99(values):
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 def summary(network, rounds):
@@ -115,14 +122,18 @@ def summary(network, rounds):
         values = [each[name] for each in rounds]
         row[name] = {"median": statistics.median(values), "least": min(values),
                      "largest": max(values)}
+    waits = [wait for each in rounds for wait in each["waits"]]
+    row["data_wait"] = {"median": percentile_99(waits), "least": min(waits), "largest": max(waits)}
+    row["usual_data_wait"] = statistics.median(waits)
+    row["long_data_waits"] = sum(wait > TARGETS["data_wait"] for wait in waits) / len(waits)
     row["holds"] = all(row[name]["median"] <= target for name, target in TARGETS.items())
     return row
 
 
 def line_of(row):
     cells = [f"{row['network']:10}", f"{1000 * row['step']['median']:7.1f} ms"]
-    for name in COLUMNS:
-        value, percent = row[name], name in ("exposed", "after")
+    for name in [*COLUMNS, "data_wait"]:
+        value, percent = row[name], name in ("exposed", "after", "data_wait")
         scale, digits = (100, 2) if percent else (1, 3)
         text = f"{scale * value['median']:.{digits}f}" + (" %" if percent else "")
         span = f"({scale * value['least']:.{digits}f} to {scale * value['largest']:.{digits}f})"
@@ -144,7 +155,8 @@ def main():
     rows = []
     if not options.json:
         print(f"{'network':10}  {'step':>10}  {'exposed, target 5 %':28}  {'after':28}  "
-              f"{'hidden, target 0.5':28}  beside, target 1.05", flush=True)
+              f"{'hidden, target 0.5':28}  {'beside, target 1.05':28}  data wait, target 1 %",
+              flush=True)
     with tempfile.TemporaryDirectory() as stores:
         for network in options.networks.split(","):
             world = world_of(EXPERIMENTS / f"{network}.textproto")

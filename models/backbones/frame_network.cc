@@ -4,6 +4,7 @@
 
 #include "models/keyed_dropout.h"
 #include "models/layers/convolution.h"
+#include "models/layers/halving_pool.h"
 
 namespace muster::models {
 namespace {
@@ -103,7 +104,7 @@ at::Tensor FrameNetwork::frame_features(const at::Tensor& images, const ForwardC
   for (const Stage& stage : stages_) {
     maps = stage.filter(maps);
     // Tanh rises, so that it may as well follow the pool, on a quarter of the values.
-    maps = (stage.pooled ? at::max_pool2d(maps, {2, 2}) : maps).tanh_();
+    maps = (stage.pooled ? halving_pool(maps) : maps).tanh_();
   }
   maps = maps.view({clips, frames, channels_ * height_ * width_});
   if (context.training)

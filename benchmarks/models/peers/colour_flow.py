@@ -39,8 +39,9 @@ class Network(nn.Module):
         return self.features(self.dropout(maps.flatten(1))).view(*clips.shape[:2], -1)
 
     def forward(self, clips, flow):
-        outputs = self.recurrence(self.frame_features(clips, flow))
-        return {"identity": self.classifier(outputs.mean(1))}
+        features = self.recurrence(self.frame_features(clips, flow)).mean(1)
+        self.signature = {"features": features}
+        return {"identity": self.classifier(features)}
 
 
 class CnnRnn(Network):

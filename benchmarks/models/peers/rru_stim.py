@@ -81,10 +81,12 @@ class RruStim(nn.Module):
     def forward(self, clips):
         middle, maps = (maps.view(*clips.shape[:2], *maps.shape[1:])
                         for maps in self.maps_of(clips.flatten(0, 1)))
-        maps = self.refinement(maps)
+        refined = maps = self.refinement(maps)
         for index in "12":
             maps = torch.relu(self.stim["bn" + index](self.stim["conv" + index](maps)))
-        hidden = self.classifier["bn"](self.classifier["hidden"](maps.mean((2, 3, 4))))
+        features = maps.mean((2, 3, 4))
+        self.signature = {"features": features, "refined": refined}
+        hidden = self.classifier["bn"](self.classifier["hidden"](features))
         hidden = self.dropout(nn.functional.leaky_relu(hidden, 0.1))
         return {"identity": self.classifier["output"](hidden),
                 "auxiliary": self.auxiliary(middle.mean(1))}

@@ -160,10 +160,12 @@ class Stal(nn.Module):
         features, logits = self.parts(low, clips)
         attention = self.attention(images).view(*clips.shape[:2], PARTS)
         attention = attention / attention.sum((1, 2), keepdim=True)
+        feature = self.global_feature(low, clips)
         # What a ranking needs.
-        self.signature = ((attention.unsqueeze(3) * features).sum(1) / attention.sum(1).unsqueeze(2),
-                          attention.mean(1))
-        return {"identity": self.classifier(self.global_feature(low, clips)), "parts": logits}
+        self.signature = {
+            "global": feature, "attention": attention.mean(1),
+            "parts": (attention.unsqueeze(3) * features).sum(1) / attention.sum(1).unsqueeze(2)}
+        return {"identity": self.classifier(feature), "parts": logits}
 
 
 def muster_weight(name, tensor):

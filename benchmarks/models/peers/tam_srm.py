@@ -102,11 +102,16 @@ class TamSrm(nn.Module):
         self.metric = SpatialRecurrence(side)
         self.classifier = nn.Linear(512, IDENTITIES)
 
-    def forward(self, clips):
+    def describe(self, clips):
         maps = self.backbone.maps(clips.flatten(0, 1))
         features = self.attention(self.backbone.features(maps).view(*clips.shape[:2], -1))
-        first, second = maps.view(*clips.shape[:2], *maps.shape[1:]).chunk(2)
-        return {"identity": self.classifier(features), "pairs": self.metric(first, second)}
+        self.signature = {"features": features,
+                          "maps": maps.view(*clips.shape[:2], *maps.shape[1:])}
+        return {"identity": self.classifier(features)}
+
+    def forward(self, clips):
+        outputs = self.describe(clips)
+        return {**outputs, "pairs": self.metric(*self.signature["maps"].chunk(2))}
 
 
 class AttentionBlock(TemporalAttention):
