@@ -76,7 +76,7 @@ class Worker {
         trainer::create_parameter_update(experiment_.training().optimizer(), model_->parameters());
     step_ = std::make_unique<trainer::TrainingStep>(
         trainer::StepParts{experiment_.training(), *model_, *update_, statistics_, ranks_},
-        std::vector<int64_t>());
+        std::nullopt);
     const std::string file = arguments.folder + "/inputs-" + std::to_string(ranks.rank());
     batch_ = batch_of(models::read_safetensors(file).tensors, ranks);
   }
