@@ -2,15 +2,14 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
-#include <new>
 
 #include "common/error.h"
 #include "common/nearest_name.h"
 #include "common/version.h"
 #include "launcher/command.h"
 #include "launcher/exit_codes.h"
+#include "launcher/failure_line.h"
 
 namespace muster::launcher {
 namespace {
@@ -45,18 +44,6 @@ int run_command(const std::string& program, const std::vector<Command>& commands
                            common::name_hint(arguments[0], names));
 }
 
-// What a library threw, in one line.
-std::string foreign_failure(const std::exception& failure) {
-  const std::string text = failure.what();
-  // LibTorch's allocator has an error of its own.
-  if (dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
-      text.find("DefaultCPUAllocator") != std::string::npos) {
-    return "not enough memory; lower the settings that make networks or batches large";
-  }
-  // Some append pages of their own call stack.
-  return common::one_line(text.substr(0, text.find('\n')));
-}
-
 }  // namespace
 
 int run_program(const std::string& program, const std::vector<Command>& commands,
@@ -73,13 +60,8 @@ int run_program(const std::string& program, const std::vector<Command>& commands
   } catch (const common::InputError& failure) {
     std::cerr << who << ": " << failure.what() << "\n";
     return kExitBadInput;
-  } catch (const common::Error& failure) {
-    std::cerr << who << ": " << failure.what() << "\n";
-  } catch (const std::filesystem::filesystem_error& failure) {
-    std::cerr << who << ": " << common::one_line(failure.path1().string()) << ": "
-              << failure.code().message() << "\n";
   } catch (const std::exception& failure) {
-    std::cerr << who << ": " << foreign_failure(failure) << "\n";
+    std::cerr << who << ": " << failure_line(failure) << "\n";
   }
   return kExitFailed;
 }

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "launcher/exit_codes.h"
+#include "launcher/failure_line.h"
 #include "launcher/terminal.h"
 #include "trainer/heartbeat_channel.h"
 #include "trainer/watched_communicator.h"
@@ -47,11 +48,9 @@ void RankTeam::extend(const Wrap& wrap) {
 void RankTeam::fail(const std::exception& failure) {
   if (!ranks_ || ranks_->size() == 1) return;
   const bool input = dynamic_cast<const common::InputError*>(&failure) != nullptr;
-  if (!input || ranks_->rank() == 0) {
-    std::cerr << "muster: rank " << ranks_->rank() << ": " << failure.what() << std::endl;
-  } else {
-    ::sleep(2);  // rank 0 has the same fault and speaks first
-  }
+  // Rank 0 may have the same fault: then it speaks, and ends this one meanwhile.
+  if (input && ranks_->rank() != 0) ::sleep(2);
+  std::cerr << "muster: rank " << ranks_->rank() << ": " << failure_line(failure) << std::endl;
   if (watchdog_) watchdog_->announce_failure();
   ranks_->abort(input ? kExitBadInput : kExitFailed);
 }

@@ -56,6 +56,10 @@ std::optional<system_clock::time_point> parsed_local_time(const std::string& tex
 
 }  // namespace
 
+void let_signals_pass() {
+  for (const int signal : {SIGTERM, SIGUSR2, SIGINT}) ::signal(signal, SIG_IGN);
+}
+
 void let_signals_ask() {
   struct sigaction action {};
   action.sa_handler = take_note;

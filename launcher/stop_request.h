@@ -12,6 +12,9 @@ namespace muster::launcher {
 // had never been called. For one training of a process.
 void let_signals_ask();
 
+// Once the checkpoint is there, further ones change nothing.
+void let_signals_pass();
+
 // Which signal asked, "SIGUSR2"; empty if none has.
 std::string asking_signal();
 

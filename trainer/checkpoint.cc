@@ -105,19 +105,6 @@ void require_unchanged(const json& state, const fs::path& folder, const char* na
   }
 }
 
-// Nothing that was there is lost.
-void set_aside_old(const fs::path& target) {
-  std::error_code failure;
-  if (!fs::exists(target, failure)) return;
-  for (int number = 1;; ++number) {
-    const fs::path aside = target.string() + ".replaced-" + std::to_string(number);
-    if (fs::exists(aside, failure)) continue;
-    fs::rename(target, aside, failure);
-    if (failure) throw common::system_call_error(target.string(), "rename", failure.value());
-    return;
-  }
-}
-
 // -1 if it is not the name of a checkpoint.
 int64_t step_of_name(const std::string& name) {
   constexpr char kPrefix[] = "step-";
@@ -138,7 +125,7 @@ std::string checkpoint_name(int64_t step) {
 void write_checkpoint(const fs::path& checkpoints, const CheckpointState& state,
                       const models::NamedTensors& model, const models::NamedTensors& optimizer) {
   const fs::path target = checkpoints / checkpoint_name(state.step);
-  set_aside_old(target);
+  set_checkpoint_aside(checkpoints, state.step, "replaced");
   common::write_aside(target, [&](const fs::path& folder) {
     common::make_directories(folder);
     models::write_safetensors(folder / kModelFile, model,
@@ -170,8 +157,24 @@ std::vector<int64_t> checkpoint_steps(const fs::path& checkpoints) {
     const int64_t step = step_of_name(entry->path().filename().string());
     if (step >= 0) steps.push_back(step);
   }
+  if (failure && failure != std::errc::no_such_file_or_directory) {
+    throw common::system_call_error(checkpoints.string(), "list", failure.value());
+  }
   std::sort(steps.begin(), steps.end());
   return steps;
+}
+
+fs::path set_checkpoint_aside(const fs::path& checkpoints, int64_t step, const std::string& why) {
+  const fs::path target = checkpoints / checkpoint_name(step);
+  std::error_code failure;
+  if (!fs::exists(target, failure)) return {};
+  for (int number = 1;; ++number) {
+    const fs::path aside = target.string() + "." + why + "-" + std::to_string(number);
+    if (fs::exists(aside, failure)) continue;
+    fs::rename(target, aside, failure);
+    if (failure) throw common::system_call_error(target.string(), "rename", failure.value());
+    return aside;
+  }
 }
 
 void remove_checkpoint(const fs::path& checkpoints, int64_t step) {

@@ -53,8 +53,14 @@ CheckpointContent read_checkpoint(const std::filesystem::path& folder);
 CheckpointState read_checkpoint_state(const std::filesystem::path& folder);
 
 // Steps of the folders that have a checkpoint's name, ascending; whatever else lies there is
-// ignored. Whether they are whole only reading tells.
+// ignored. Whether they are whole only reading tells. Nothing for a directory that is not there;
+// throws SystemError where it cannot be listed.
 std::vector<int64_t> checkpoint_steps(const std::filesystem::path& checkpoints);
+
+// Nothing that was there is lost: renames the folder to step-XXXXXXXX.WHY-N and tells its new name;
+// "" if it is not there. Throws SystemError.
+std::filesystem::path set_checkpoint_aside(const std::filesystem::path& checkpoints, int64_t step,
+                                           const std::string& why);
 
 // Takes a folder out of sight first, so that a half removed one never counts. Throws SystemError.
 void remove_checkpoint(const std::filesystem::path& checkpoints, int64_t step);

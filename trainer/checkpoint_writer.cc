@@ -29,12 +29,16 @@ models::NamedTensors copied(const models::NamedTensors& tensors) {
   return copies;
 }
 
-// Of every whole checkpoint; those that cannot be read are left alone for good.
-std::map<int64_t, double> mean_losses_of(const fs::path& checkpoints) {
+// Of this training's checkpoints up to the one just written. The others are left alone for good:
+// what cannot be read, is of another training, or of a step that this one has yet to reach again.
+std::map<int64_t, double> mean_losses_of(const fs::path& checkpoints,
+                                         const CheckpointState& newest) {
   std::map<int64_t, double> losses;
   for (const int64_t step : checkpoint_steps(checkpoints)) {
+    if (step > newest.step) continue;
     try {
-      losses[step] = read_checkpoint_state(checkpoints / checkpoint_name(step)).mean_loss;
+      const CheckpointState state = read_checkpoint_state(checkpoints / checkpoint_name(step));
+      if (state.training == newest.training) losses[step] = state.mean_loss;
     } catch (const common::Error&) {
     }
   }
@@ -78,7 +82,7 @@ struct CheckpointWriter::State {
   const proto::Checkpoints settings;
   std::thread thread;
   std::atomic<bool> writing{false};
-  std::string problem;  // of the thread that was last; read once it has ended
+  CheckpointProblems problems;  // of the thread that was last; read once it has ended
 
   State(fs::path path, const proto::Checkpoints& chosen)
       : checkpoints(std::move(path)), settings(chosen) {}
@@ -87,20 +91,28 @@ struct CheckpointWriter::State {
              const models::NamedTensors& optimizer) {
     try {
       write_checkpoint(checkpoints, state, model, optimizer);
-      const std::map<int64_t, double> losses = mean_losses_of(checkpoints);
+      remove_others(state);
+    } catch (const std::exception& failure) {
+      problems.writing = failure.what();
+    }
+    writing = false;
+  }
+
+  void remove_others(const CheckpointState& newest) {
+    try {
+      const std::map<int64_t, double> losses = mean_losses_of(checkpoints, newest);
       const std::set<int64_t> kept = kept_checkpoints(losses, settings);
       for (const auto& [step, loss] : losses) {
         if (kept.count(step) == 0) remove_checkpoint(checkpoints, step);
       }
     } catch (const std::exception& failure) {
-      problem = failure.what();
+      problems.removing = failure.what();
     }
-    writing = false;
   }
 
-  std::string wait() {
+  CheckpointProblems wait() {
     if (thread.joinable()) thread.join();
-    return std::exchange(problem, "");
+    return std::exchange(problems, CheckpointProblems());
   }
 };
 
@@ -112,15 +124,14 @@ CheckpointWriter::~CheckpointWriter() { state_->wait(); }
 
 void CheckpointWriter::write(const CheckpointState& state, const models::NamedTensors& model,
                              const models::NamedTensors& optimizer) {
-  const std::string earlier = state_->wait();
-  state_->problem = earlier;  // told by the next wait()
+  state_->problems = state_->wait();  // told by the next wait()
   state_->writing = true;
   state_->thread = std::thread([this, state, model = copied(model), optimizer = copied(optimizer)] {
     state_->write(state, model, optimizer);
   });
 }
 
-std::string CheckpointWriter::wait() { return state_->wait(); }
+CheckpointProblems CheckpointWriter::wait() { return state_->wait(); }
 
 bool CheckpointWriter::is_writing() const { return state_->writing; }
 

@@ -14,6 +14,11 @@
 
 namespace muster::trainer {
 
+// In one line each, "" for nothing.
+struct CheckpointProblems {
+  std::string writing, removing;
+};
+
 // Calls come from one thread of rank 0.
 class CheckpointWriter {
  public:
@@ -24,9 +29,9 @@ class CheckpointWriter {
   // for the write before it.
   void write(const CheckpointState& state, const models::NamedTensors& model,
              const models::NamedTensors& optimizer);
-  // Waits for the write under way. What went wrong since the last call, "" if nothing: files that
-  // could not be written or removed. What was there before is still there.
-  std::string wait();
+  // Waits for the write under way. What went wrong since the last call; what was there before is
+  // still there.
+  CheckpointProblems wait();
   bool is_writing() const;
 
  private:
@@ -37,7 +42,7 @@ class CheckpointWriter {
 // Throws InputError for settings out of range.
 void require_checkpoint_settings(const proto::Checkpoints& settings);
 
-// Which of the checkpoints at `steps` (ascending) stay: the last keep_last, the listed ones, and
+// Which of these checkpoints, mean losses by step, stay: the last keep_last, the listed ones, and
 // the one of the smallest mean loss (the earliest of equals; NaN is never the best). The newest
 // always stays.
 std::set<int64_t> kept_checkpoints(const std::map<int64_t, double>& mean_losses,

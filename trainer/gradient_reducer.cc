@@ -143,7 +143,10 @@ class GradientReducer::State {
     return report;
   }
 
-  std::vector<int64_t> order() const { return {order_.begin(), order_.end()}; }
+  std::vector<int64_t> order() const {
+    if (!order_known_) return {};
+    return {order_.begin(), order_.end()};
+  }
 
  private:
   class ReadyHook : public torch::autograd::FunctionPostHook {

@@ -56,8 +56,8 @@ class GradientReducer {
   // in which rank 0 saw gradients, the next ones use the order in which they came.
   ReductionReport finish();
 
-  // Positions among the parameters that require gradients. Sums of three ranks and more depend on
-  // it in their last bit, so a checkpoint keeps it.
+  // Positions among the parameters that require gradients; empty until they are learnt. Sums of
+  // three ranks and more depend on it in their last bit, so a checkpoint keeps it.
   std::vector<int64_t> order() const;
 
  private:

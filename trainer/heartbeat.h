@@ -26,7 +26,7 @@ struct ChannelPlace {
   Operation awaited_operation = Operation::kNone;
 };
 
-constexpr int kWatchedChannels = 4;  // more duplicates than that at a time are not watched
+constexpr int kWatchedChannels = 6;  // more duplicates than that at a time are not watched
 
 // Where a rank is.
 struct Whereabouts {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <google/protobuf/text_format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -57,15 +58,25 @@ void write_json(const fs::path& path, const json& content) {
                                 content.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
+// What a writer of these files that died left, on whichever machine.
+bool is_unpublished(const fs::path& path) {
+  const std::string name = path.filename().string();
+  for (const char* published : {kSpecName, kProvenanceName, kResultName}) {
+    if (name.rfind("." + std::string(published) + ".tmp.", 0) == 0) return true;
+  }
+  return false;
+}
+
 // What a training leaves that failed before it wrote anything: folders, and the empty file that
 // bears its lock.
 bool holds_nothing_yet(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return false;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_symlink()) return false;
     const bool is_lock =
         entry.path() == path / kProgressName && entry.is_regular_file() && entry.file_size() == 0;
-    if (entry.is_symlink() || !(entry.is_directory() || is_lock)) return false;
+    if (!entry.is_directory() && !is_lock && !is_unpublished(entry.path())) return false;
   }
   return true;
 }
@@ -87,13 +98,22 @@ fs::path moved_aside(const fs::path& path) {
   }
 }
 
+// Not of a file that was moved aside since it was opened.
+bool is_file_at(const common::Descriptor& file, const std::string& name) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(file.get(), &opened) == 0 && ::stat(name.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 // Bytes of the leading lines that are whole and of steps up to `step`.
 uintmax_t length_up_to(const fs::path& progress, int64_t step) {
   std::ifstream file(progress);
   uintmax_t length = 0;
   for (std::string line; std::getline(file, line) && !file.eof();) {
     const json content = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!content.is_object() || content.value("step", INT64_MAX) > step) break;
+    if (!content.is_object() || !content.contains("step") || !content["step"].is_number()) break;
+    if (content["step"].get<int64_t>() > step) break;
     length += line.size() + 1;
   }
   return length;
@@ -121,6 +141,11 @@ std::string identity_of_run(const fs::path& path) {
   return "";
 }
 
+bool holds_run(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path / kSpecName, ignored) || !identity_of_run(path).empty();
+}
+
 void write_spec(const fs::path& run, const proto::Experiment& experiment) {
   common::write_file_atomically(run / kSpecName, common::canonical_text(experiment));
 }
@@ -139,14 +164,15 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
   std::error_code ignored;
   // A run that was killed at its very beginning has its provenance alone.
   const std::string identity = training_identity(experiment, facts);
-  const std::string found_identity = identity_of_run(path);
-  const bool found = !found_identity.empty() || fs::exists(path / kSpecName, ignored);
-  if (found) lock_progress();
+  if (holds_run(path)) lock_progress();
+  const bool found = holds_run(path);  // as it is under the lock
+  const bool same = found && identity_of_run(path) == identity;
   if (is_finished_run(path)) {
-    throw InputError(path.string(), "already holds a finished run of other settings or data",
-                     "choose another --run");
+    throw same ? InputError(path.string(), "was finished by another process just now",
+                            "the same command finds it done")
+               : InputError(path.string(), "already holds a finished run of other settings or data",
+                            "choose another --run");
   }
-  const bool same = found && found_identity == identity;
   if (unfinished == UnfinishedRun::kDemand && !same) {
     throw InputError(path.string(), found ? "holds an unfinished run of other settings or data"
                                           : "holds no run to resume");
@@ -158,8 +184,8 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
     return;
   }
   if (found) {
-    lock_ = common::Descriptor();
     set_aside_ = moved_aside(path);
+    lock_ = common::Descriptor();
   } else if (!holds_nothing_yet(path)) {
     common::require_new_directory(path, "choose another --run");
   }
@@ -175,16 +201,14 @@ RunDirectory::RunDirectory(const fs::path& path, const proto::Experiment& experi
 // The lock lies on progress.jsonl, which is only ever appended to or cut off.
 void RunDirectory::lock_progress() {
   const std::string name = (path_ / kProgressName).string();
-  lock_ = common::Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (!lock_.is_open()) throw common::system_call_error(name, "create", errno);
   // Ranks of a job that was killed may take a moment to go.
-  for (int wait = 0; !datastore::lock_file(lock_, LOCK_EX | LOCK_NB); ++wait) {
-    if (wait == 100) {
-      throw InputError(path_.string(), "another process trains it",
-                       "wait, or choose another --run");
-    }
+  for (int wait = 0; wait < 100; ++wait) {
+    lock_ = common::Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+    if (!lock_.is_open()) throw common::system_call_error(name, "create", errno);
+    if (datastore::lock_file(lock_, LOCK_EX | LOCK_NB) && is_file_at(lock_, name)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
+  throw InputError(path_.string(), "another process trains it", "wait, or choose another --run");
 }
 
 void RunDirectory::begin_after(int64_t step) {

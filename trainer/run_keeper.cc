@@ -36,6 +36,7 @@ RunKeeper::RunKeeper(const std::filesystem::path& run_directory, UnfinishedRun u
   require_checkpoint_settings(setup.experiment.training().checkpoints());
   state_.training = training_identity(setup.experiment, setup.facts);
   state_.identities = setup.facts.identities;
+  require_one_training();
   if (communicator.rank() == 0) {
     run_.emplace(run_directory, setup.experiment, setup.facts, unfinished);
     writer_.emplace(checkpoints_, setup.experiment.training().checkpoints());
@@ -66,7 +67,19 @@ void RunKeeper::record(const common::StepReport& report, const std::string& batc
 
 bool RunKeeper::is_rejected(int64_t step) const { return holds(state_.rejected_steps, step); }
 
-// Rank 0 chooses, for all. -1 if there is none. Those that are not whole are told and left alone.
+// Ranks that read other settings or another copy of the data would train on without a word.
+void RunKeeper::require_one_training() {
+  std::string of_rank_0 = state_.training;
+  communicator_.broadcast(of_rank_0.data(), static_cast<int64_t>(of_rank_0.size()),
+                          ElementType::kByte, 0);
+  if (of_rank_0 == state_.training) return;
+  throw common::SystemError("rank " + std::to_string(communicator_.rank()),
+                            "has other settings, data or initial weights than rank 0",
+                            "let every machine read the same files");
+}
+
+// Rank 0 chooses, for all. -1 if there is none. What cannot be gone on from is told and renamed, so
+// that it never counts among those to keep.
 int64_t RunKeeper::newest_checkpoint(bool look) {
   int64_t newest = -1;
   std::vector<int64_t> found = look ? checkpoint_steps(checkpoints_) : std::vector<int64_t>();
@@ -75,8 +88,10 @@ int64_t RunKeeper::newest_checkpoint(bool look) {
       const auto folder = checkpoints_ / checkpoint_name(found.back());
       require_same_training(read_checkpoint(folder).state, state_);
       newest = found.back();
-    } catch (const common::Error& failure) {
-      progress_.note(std::string("a checkpoint is passed over: ") + failure.what());
+    } catch (const common::InputError& failure) {
+      const auto aside = set_checkpoint_aside(checkpoints_, found.back(), "unusable");
+      progress_.note(std::string("a checkpoint is passed over: ") + failure.what() +
+                     "; it is now " + aside.filename().string());
     }
   }
   communicator_.broadcast(&newest, 1, ElementType::kInt64, 0);
@@ -121,8 +136,13 @@ void RunKeeper::write_checkpoint(const CarriedState& carried) {
 }
 
 void RunKeeper::tell_failure() {
-  const std::string problem = writer_->wait();
-  if (!problem.empty()) progress_.note("a checkpoint could not be written: " + problem);
+  const CheckpointProblems problems = writer_->wait();
+  if (!problems.writing.empty()) {
+    progress_.note("a checkpoint could not be written: " + problems.writing);
+  }
+  if (!problems.removing.empty()) {
+    progress_.note("an old checkpoint could not be removed: " + problems.removing);
+  }
 }
 
 bool RunKeeper::roll_back(int64_t last_step) {
@@ -133,13 +153,14 @@ bool RunKeeper::roll_back(int64_t last_step) {
   for (int64_t rejected = step + 1; rejected <= last_step; ++rejected) {
     state_.rejected_steps.push_back(rejected);
   }
+  written_step_ = -1;  // the checkpoint knows nothing of the rejected steps
   return true;
 }
 
 void RunKeeper::finish(bool complete, const CarriedState& carried) {
   if (written_step_ != state_.step) write_checkpoint(carried);
   if (writer_) {
-    const std::string problem = writer_->wait();
+    const std::string problem = writer_->wait().writing;
     if (!problem.empty()) throw common::SystemError("the last checkpoint", problem);
     if (complete) {
       run_->write_result({state_.step, state_.loss, state_.losses, state_.seconds});

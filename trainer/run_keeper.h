@@ -44,6 +44,7 @@ class RunKeeper {
   void finish(bool complete, const CarriedState& carried);
 
  private:
+  void require_one_training();
   int64_t newest_checkpoint(bool look);
   void load(int64_t step);
   void tell_failure();

@@ -154,11 +154,15 @@ std::string hint_of_later_settings(const proto::Experiment& kept, const proto::E
 
 TrainingEnd train(const TrainingRequest& request, Communicator& communicator,
                   common::ProgressSink& progress) {
+  // Rank 0 looks, for all: others may see the directory as it was a moment ago.
   std::optional<FinishedRun> finished;
-  if (is_finished_run(request.run_directory)) finished = read_finished_run(request.run_directory);
-  const bool done = finished && already_trained(request, *finished);
-  communicator.barrier();  // before rank 0 may change the directory
-  if (done) {
+  if (communicator.rank() == 0 && is_finished_run(request.run_directory)) {
+    finished = read_finished_run(request.run_directory);
+  }
+  int64_t done = finished && already_trained(request, *finished) ? 1 : 0;
+  communicator.broadcast(&done, 1, ElementType::kInt64, 0);
+  if (done != 0) {
+    if (!finished) return TrainingEnd::kFoundFinished;
     progress.note(request.run_directory.string() +
                   ": already trained with these settings and data" +
                   hint_of_later_settings(finished->experiment, request.experiment));

@@ -100,6 +100,7 @@ void tell_stop(const trainer::TrainingRequest& request, bool as_json) {
   if (!as_json) return;
   std::cout << json_line(
       nlohmann::json{{"run", request.run_directory.string()}, {"stopped", true}});
+  std::cout.flush();
 }
 
 void print_as_json(const std::string& directory) {
@@ -123,6 +124,7 @@ int train_together(trainer::TrainingRequest request, const CommandLine& line, Ra
   const trainer::TrainingEnd end = train_on_this_rank(request, line, team);
   const bool speaks = team.communicator().rank() == 0;
   if (end == trainer::TrainingEnd::kStopped) {
+    let_signals_pass();  // the first rank that ends lets mpirun send them to the others
     if (speaks) tell_stop(request, line.has("json"));
     return kExitStoppedOnRequest;
   }
@@ -158,8 +160,8 @@ int run_train(const std::vector<std::string>& arguments) {
   try {
     request = training_request(line);
   } catch (const common::InputError&) {
-    if (trainer::rank_from_environment() == 0) throw;
-    return kExitBadInput;
+    if (trainer::rank_from_environment() != 0) ::sleep(2);  // rank 0 speaks, if it has the fault
+    throw;
   }
   WatchOptions watch;
   watch.limit_seconds = static_cast<double>(request.experiment.training().watchdog_seconds());

@@ -47,6 +47,11 @@ TEST(KeptCheckpointsTest, TheListedOnesThatThereAre) {
             (Steps{10, 30}));
 }
 
+std::string problem_of(CheckpointWriter& writer) {
+  const CheckpointProblems problems = writer.wait();
+  return problems.writing + problems.removing;
+}
+
 class CheckpointWriterTest : public testing::Test {
  protected:
   static CheckpointState state_of(int64_t step, double mean_loss = 1) {
@@ -64,7 +69,7 @@ TEST_F(CheckpointWriterTest, WritesWhatTheTensorsWereWhenAsked) {
   writer.write(state_of(1), {{"weight", weight}}, {{"weight.momentum", weight}});
   const at::NoGradGuard no_gradients;
   at::Tensor(weight).fill_(7);  // the next step, while the file is written
-  EXPECT_EQ(writer.wait(), "");
+  EXPECT_EQ(problem_of(writer), "");
   const CheckpointContent content = read_checkpoint(directory_ / checkpoint_name(1));
   EXPECT_EQ(content.model.at("weight").abs().max().item<float>(), 0);
   EXPECT_EQ(content.optimizer.at("weight.momentum").abs().max().item<float>(), 0);
@@ -76,18 +81,30 @@ TEST_F(CheckpointWriterTest, RemovesWhatNeedNotBeKept) {
   for (int64_t step = 1; step <= 5; ++step) {
     writer.write(state_of(step, losses[step - 1]), {{"a", at::zeros({2})}}, {});
   }
-  EXPECT_EQ(writer.wait(), "");
+  EXPECT_EQ(problem_of(writer), "");
   EXPECT_EQ(checkpoint_steps(directory_.path()), (std::vector<int64_t>{2, 3, 4, 5}));
 }
 
 TEST_F(CheckpointWriterTest, ADamagedCheckpointIsNeitherCountedNorRemoved) {
   CheckpointWriter writer(directory_.path(), settings_of(1));
   writer.write(state_of(1), {{"a", at::zeros({2})}}, {});
-  EXPECT_EQ(writer.wait(), "");
+  EXPECT_EQ(problem_of(writer), "");
   common::write_file_atomically(directory_ / checkpoint_name(1) / "state.json", "{}");
   for (const int64_t step : {2, 3}) writer.write(state_of(step), {{"a", at::zeros({2})}}, {});
-  EXPECT_EQ(writer.wait(), "");
+  EXPECT_EQ(problem_of(writer), "");
   EXPECT_EQ(checkpoint_steps(directory_.path()), (std::vector<int64_t>{1, 3}));
+}
+
+// Of a life that went further, and of another training.
+TEST_F(CheckpointWriterTest, LaterStepsAndOtherTrainingsNeitherCountNorGo) {
+  CheckpointState other = state_of(3);
+  other.training = "another";
+  write_checkpoint(directory_.path(), other, {{"a", at::zeros({2})}}, {});
+  write_checkpoint(directory_.path(), state_of(9), {{"a", at::zeros({2})}}, {});
+  CheckpointWriter writer(directory_.path(), settings_of(1));
+  for (const int64_t step : {4, 5}) writer.write(state_of(step), {{"a", at::zeros({2})}}, {});
+  EXPECT_EQ(problem_of(writer), "");
+  EXPECT_EQ(checkpoint_steps(directory_.path()), (std::vector<int64_t>{3, 5, 9}));
 }
 
 TEST_F(CheckpointWriterTest, AFailureIsToldOnceAndTheNextWriteWorks) {
@@ -95,13 +112,13 @@ TEST_F(CheckpointWriterTest, AFailureIsToldOnceAndTheNextWriteWorks) {
   common::write_file_atomically(folder, "a file stands in the way");
   CheckpointWriter writer(folder, settings_of(1));
   writer.write(state_of(1), {{"a", at::zeros({2})}}, {});
-  const std::string problem = writer.wait();
+  const std::string problem = problem_of(writer);
   EXPECT_TRUE(common::contains(problem, folder.string())) << problem;
-  EXPECT_EQ(writer.wait(), "");
+  EXPECT_EQ(problem_of(writer), "");
   std::filesystem::remove(folder);
   std::filesystem::create_directory(folder);
   writer.write(state_of(2), {{"a", at::zeros({2})}}, {});
-  EXPECT_EQ(writer.wait(), "");
+  EXPECT_EQ(problem_of(writer), "");
   EXPECT_EQ(checkpoint_steps(folder), std::vector<int64_t>{2});
 }
 

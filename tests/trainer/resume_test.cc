@@ -160,7 +160,23 @@ TEST_F(ResumeTest, TheNewestWholeCheckpointIsFoundWhateverLiesBesideIt) {
   EXPECT_TRUE(contains(progress_.text(), checkpoint_name(99))) << progress_.text();
   expect_same_training("run", "whole");
   EXPECT_TRUE(fs::exists(folder / "notes.txt"));
-  EXPECT_TRUE(fs::exists(folder / (checkpoint_name(4) + ".replaced-1"))) << "nothing is lost";
+  for (const int64_t unusable : {3, 4, 98, 99}) {
+    EXPECT_TRUE(fs::exists(folder / (checkpoint_name(unusable) + ".unusable-1"))) << unusable;
+  }
+}
+
+// keep_last counts what can be gone on from.
+TEST_F(ResumeTest, ADamagedCheckpointDoesNotTakeThePlaceOfAWholeOne) {
+  proto::Experiment experiment = experiment_of(9);
+  experiment.mutable_training()->mutable_checkpoints()->set_every_steps(2);
+  stop_after(6, "run", experiment);
+  const fs::path folder = checkpoints("run");
+  EXPECT_EQ(checkpoint_steps(folder), (std::vector<int64_t>{4, 6}));
+  fs::resize_file(folder / checkpoint_name(6) / "model.safetensors", 100);
+  stop_after(1, "run", experiment);
+  EXPECT_EQ(checkpoint_steps(folder), (std::vector<int64_t>{4, 5}));
+  EXPECT_NO_THROW(read_checkpoint(folder / checkpoint_name(4)));
+  EXPECT_NO_THROW(read_checkpoint(folder / checkpoint_name(5)));
 }
 
 TEST_F(ResumeTest, ACheckpointOfAnotherTrainingIsPassedOver) {
