@@ -30,6 +30,9 @@ constexpr milliseconds kBeforeDeathIsTold{50};
 constexpr double kBeforeAnotherTells = 1;    // seconds for the rank whose turn it is
 constexpr double kBeforeEndingUnasked = 10;  // seconds for the rank that announced the end
 constexpr milliseconds kForMessagesToLeave{200};
+// A rank that was stopped is woken to be ended, with a job whose end others have told; what they
+// sent meanwhile may not have reached it. Slurm gives it 30 s.
+constexpr double kAfterWaking = 40;  // seconds
 
 // What ranks tell each other at the start, as bytes.
 struct RankProcess {
@@ -149,7 +152,9 @@ class Watchdog::Guard {
       lock.unlock();
       const auto passed = SteadyClock::now() - last;
       last += passed;
-      now_ += std::min(std::chrono::duration<double>(passed).count(), kMostOfOneLook);
+      const double seconds = std::chrono::duration<double>(passed).count();
+      now_ += std::min(seconds, kMostOfOneLook);
+      if (seconds > kMostOfOneLook) deaths_count_from_ = now_ + kAfterWaking;
       look();
       lock.lock();
       if (!stopping_ && !over_) changed_.wait_for(lock, kLookEvery);
@@ -220,6 +225,7 @@ class Watchdog::Guard {
   // The lowest rank of this host that died, if it is this rank's turn to tell: the lowest living
   // one's, and everybody's when it does not.
   std::optional<int> dead_peer() {
+    if (now_ < deaths_count_from_) return std::nullopt;
     std::optional<int> dead;
     bool lowest = true;
     for (int rank = 0; rank < communicator_.size(); ++rank) {
@@ -266,6 +272,7 @@ class Watchdog::Guard {
   RankSight& own_;
   double now_ = 0, next_beat_ = 0;  // seconds that this watchdog was awake
   double failure_told_at_ = -1, death_seen_at_ = -1;
+  double deaths_count_from_ = 0;
   bool over_ = false;
 
   std::mutex mutex_;
