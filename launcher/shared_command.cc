@@ -48,9 +48,11 @@ void RankTeam::extend(const Wrap& wrap) {
 void RankTeam::fail(const std::exception& failure) {
   if (!ranks_ || ranks_->size() == 1) return;
   const bool input = dynamic_cast<const common::InputError*>(&failure) != nullptr;
-  // Rank 0 may have the same fault: then it speaks, and ends this one meanwhile.
-  if (input && ranks_->rank() != 0) ::sleep(2);
-  std::cerr << "muster: rank " << ranks_->rank() << ": " << failure_line(failure) << std::endl;
+  // Rank 0 may have the same fault: then it speaks, and ends this one meanwhile, by a signal first.
+  const bool is_ended = input && ranks_->rank() != 0 && ::sleep(2) > 0;
+  if (!is_ended) {
+    std::cerr << "muster: rank " << ranks_->rank() << ": " << failure_line(failure) << std::endl;
+  }
   if (watchdog_) watchdog_->announce_failure();
   ranks_->abort(input ? kExitBadInput : kExitFailed);
 }

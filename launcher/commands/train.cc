@@ -160,7 +160,8 @@ int run_train(const std::vector<std::string>& arguments) {
   try {
     request = training_request(line);
   } catch (const common::InputError&) {
-    if (trainer::rank_from_environment() != 0) ::sleep(2);  // rank 0 speaks, if it has the fault
+    // Rank 0 speaks, if it has the fault, and the launcher ends the others.
+    if (trainer::rank_from_environment() != 0 && ::sleep(2) > 0) return kExitBadInput;
     throw;
   }
   WatchOptions watch;

@@ -180,7 +180,7 @@ inline void check_passes_add_up(Communicator& communicator) {
 inline void check_order_of_rank_0_is_learned(Communicator& communicator) {
   const models::NamedTensors parameters = chain_parameters();
   GradientReducer reducer(parameters, communicator, buckets_of(1));
-  EXPECT_EQ(reducer.order(), (std::vector<int64_t>{6, 5, 4, 3, 2, 1, 0}));
+  EXPECT_TRUE(reducer.order().empty()) << "nothing is learnt yet";
   // Rank 1 alone uses layer 3; nobody 2 and 4.
   std::vector<size_t> layers = {1, 5, 0};
   if (communicator.rank() == 1) layers = {0, 3, 1, 5};
