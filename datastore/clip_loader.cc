@@ -92,36 +92,39 @@ struct ClipLoader::State {
   std::map<int64_t, Slot> slots;   // by step
   std::vector<LoadedBatch> spare;  // memory that came back
   int64_t next_step;               // that next() will hand out
+  int64_t next_planned;            // that a worker will plan
   bool stop = false;
   std::vector<std::thread> workers;
 
   State(const TrackletStore& s, const BatchPlanner& p, const ClipFormat& f, const LoaderOptions& o)
-      : store(s), planner(p), format(f), options(o), next_step(o.first_step) {}
-  void open_slots();
+      : store(s),
+        planner(p),
+        format(f),
+        options(o),
+        next_step(o.first_step),
+        next_planned(o.first_step) {}
+  bool may_plan() const;
+  void plan(Slot& slot, int64_t step) const;
   void reserve(LoadedBatch& batch) const;
   Slot* slot_with_work();
   void work();
+  void open_slot(std::unique_lock<std::mutex>& lock);
+  void fill_slot(std::unique_lock<std::mutex>& lock, Slot& slot);
   void fill_clip(Slot& slot, int64_t clip) const;
 };
 
-// Plans batches up to the prefetch distance. Called with the lock held.
-void ClipLoader::State::open_slots() {
-  const int64_t end = std::min(options.last_step + 1, next_step + options.prefetch_batches);
-  for (int64_t step = next_step; step < end; ++step) {
-    if (slots.count(step) > 0) continue;
-    Slot& slot = slots[step];
-    if (!spare.empty()) {
-      slot.batch = std::move(spare.back());
-      spare.pop_back();
-    }
-    slot.batch.step = step;
-    slot.batch.global = planner.batch(step);
-    slot.batch.share =
-        share_of_rank(static_cast<int64_t>(slot.batch.global.size()), options.rank, options.size);
-    slot.missing = slot.batch.share.end - slot.batch.share.begin;
-    slot.batch.frames = static_cast<int>(slot.batch.global.front().frames.size());
-    reserve(slot.batch);
-  }
+bool ClipLoader::State::may_plan() const {
+  return next_planned <= options.last_step && next_planned < next_step + options.prefetch_batches;
+}
+
+void ClipLoader::State::plan(Slot& slot, int64_t step) const {
+  slot.batch.step = step;
+  slot.batch.global = planner.batch(step);
+  slot.batch.share =
+      share_of_rank(static_cast<int64_t>(slot.batch.global.size()), options.rank, options.size);
+  slot.batch.frames = static_cast<int>(slot.batch.global.front().frames.size());
+  reserve(slot.batch);
+  slot.missing = slot.batch.share.end - slot.batch.share.begin;
 }
 
 // Sizes the vectors; recycled ones keep their memory.
@@ -172,23 +175,52 @@ void ClipLoader::State::fill_clip(Slot& slot, int64_t clip) const {
   }
 }
 
+// Begins and ends with the lock held. Whoever asks for batches neither plans them nor waits for a
+// thread that does.
+void ClipLoader::State::open_slot(std::unique_lock<std::mutex>& lock) {
+  const int64_t step = next_planned++;
+  Slot slot;
+  if (!spare.empty()) {
+    slot.batch = std::move(spare.back());
+    spare.pop_back();
+  }
+  lock.unlock();
+  try {
+    plan(slot, step);
+  } catch (...) {
+    slot.failure = std::current_exception();
+    slot.batch.share = {};
+  }
+  lock.lock();
+  slots.emplace(step, std::move(slot));
+  changed.notify_all();
+}
+
+void ClipLoader::State::fill_slot(std::unique_lock<std::mutex>& lock, Slot& slot) {
+  const int64_t clip = slot.next_clip++;
+  lock.unlock();
+  std::exception_ptr failure;
+  try {
+    fill_clip(slot, clip);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  lock.lock();
+  if (failure && !slot.failure) slot.failure = failure;
+  if (--slot.missing == 0) changed.notify_all();
+}
+
 void ClipLoader::State::work() {
   std::unique_lock<std::mutex> lock(mutex);
   for (;;) {
     Slot* slot = nullptr;
-    changed.wait(lock, [&] { return stop || (slot = slot_with_work()) != nullptr; });
+    changed.wait(lock, [&] { return stop || (slot = slot_with_work()) != nullptr || may_plan(); });
     if (stop) return;
-    const int64_t clip = slot->next_clip++;
-    lock.unlock();
-    std::exception_ptr failure;
-    try {
-      fill_clip(*slot, clip);
-    } catch (...) {
-      failure = std::current_exception();
+    if (slot != nullptr) {
+      fill_slot(lock, *slot);
+    } else {
+      open_slot(lock);
     }
-    lock.lock();
-    if (failure && !slot->failure) slot->failure = failure;
-    if (--slot->missing == 0) changed.notify_all();
   }
 }
 
@@ -198,10 +230,6 @@ ClipLoader::ClipLoader(const TrackletStore& store, const BatchPlanner& planner,
   MUSTER_REQUIRE(options.threads, >, 0);
   MUSTER_REQUIRE(options.prefetch_batches, >, 0);
   require_readable(store, format);
-  {
-    const std::lock_guard<std::mutex> lock(state_->mutex);
-    state_->open_slots();
-  }
   for (int i = 0; i < options.threads; ++i) {
     state_->workers.emplace_back([state = state_.get()] {
       let_others_go_first();
@@ -223,13 +251,17 @@ LoadedBatch ClipLoader::next() {
   State& s = *state_;
   std::unique_lock<std::mutex> lock(s.mutex);
   MUSTER_REQUIRE(s.next_step, <=, s.options.last_step);
-  Slot& slot = s.slots.at(s.next_step);
-  s.changed.wait(lock, [&] { return slot.missing == 0; });
-  if (slot.failure) std::rethrow_exception(slot.failure);
-  LoadedBatch batch = std::move(slot.batch);
-  s.slots.erase(s.next_step++);
-  s.open_slots();
-  s.changed.notify_all();
+  auto found = s.slots.end();
+  s.changed.wait(lock, [&] {
+    found = s.slots.find(s.next_step);
+    return found != s.slots.end() && found->second.missing == 0;
+  });
+  if (found->second.failure) std::rethrow_exception(found->second.failure);
+  LoadedBatch batch = std::move(found->second.batch);
+  s.slots.erase(found);
+  ++s.next_step;
+  lock.unlock();
+  s.changed.notify_one();  // of the workers: nobody else waits
   return batch;
 }
 

@@ -15,13 +15,25 @@ namespace {
 using std::chrono::seconds;
 using std::chrono::system_clock;
 
+// A launcher and Slurm may both pass on what somebody sent once.
+constexpr long kSameRequestMilliseconds = 100;
+
 volatile sig_atomic_t first_signal = 0;
+struct timespec first_time {};
+
+long milliseconds_since_first() {
+  struct timespec now {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return (now.tv_sec - first_time.tv_sec) * 1000 + (now.tv_nsec - first_time.tv_nsec) / 1000000;
+}
 
 extern "C" void take_note(int signal) {
   if (first_signal == 0) {
+    ::clock_gettime(CLOCK_MONOTONIC, &first_time);
     first_signal = signal;
     return;
   }
+  if (signal == first_signal && milliseconds_since_first() < kSameRequestMilliseconds) return;
   ::signal(signal, SIG_DFL);
   ::raise(signal);
 }

@@ -9,7 +9,8 @@
 namespace muster::launcher {
 
 // TERM, USR2 and INT ask from now on; the second one of them ends the process at once, as if this
-// had never been called. For one training of a process.
+// had never been called. The same one within 100 ms of the first is no second one: a launcher and
+// Slurm may both pass on what somebody sent once. For one training of a process.
 void let_signals_ask();
 
 // Once the checkpoint is there, further ones change nothing.

@@ -59,6 +59,7 @@ void RunKeeper::record(const common::StepReport& report, const std::string& batc
   if (run_) run_->append_progress(report, batch_hash);
   state_.seconds += report.step_seconds;
   if (!report.not_finite.empty()) return;
+  untried_checkpoint_.reset();
   state_.step = report.step;
   state_.loss = report.loss;
   state_.losses = report.losses;
@@ -80,9 +81,10 @@ void RunKeeper::require_one_training() {
 
 // Rank 0 chooses, for all. -1 if there is none. What cannot be gone on from is told and renamed, so
 // that it never counts among those to keep.
-int64_t RunKeeper::newest_checkpoint(bool look) {
+int64_t RunKeeper::newest_checkpoint(bool look, int64_t before) {
   int64_t newest = -1;
   std::vector<int64_t> found = look ? checkpoint_steps(checkpoints_) : std::vector<int64_t>();
+  while (!found.empty() && found.back() >= before) found.pop_back();
   for (; newest < 0 && !found.empty(); found.pop_back()) {
     try {
       const auto folder = checkpoints_ / checkpoint_name(found.back());
@@ -107,6 +109,7 @@ void RunKeeper::load(int64_t step) {
   setup_.update->load_state(content.optimizer);
   state_ = content.state;
   written_step_ = step;
+  untried_checkpoint_ = step;
   losses_since_checkpoint_.clear();
 }
 
@@ -147,7 +150,10 @@ void RunKeeper::tell_failure() {
 
 bool RunKeeper::roll_back(int64_t last_step) {
   if (writer_) tell_failure();
-  const int64_t step = newest_checkpoint(writer_.has_value());
+  int64_t step = -1;
+  // Where no step went well since, the weights themselves may be what is wrong.
+  if (untried_checkpoint_) step = newest_checkpoint(writer_.has_value(), *untried_checkpoint_);
+  if (step < 0) step = newest_checkpoint(writer_.has_value());
   if (step < 0) return false;
   load(step);
   for (int64_t rejected = step + 1; rejected <= last_step; ++rejected) {

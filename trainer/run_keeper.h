@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -36,8 +37,9 @@ class RunKeeper {
   // In the background; `carried` as TrainingStep says it. A failure is told and leaves what
   // was there: training is worth more.
   void write_checkpoint(const CarriedState& carried);
-  // Collective. Back to the newest whole checkpoint; the steps after it up to `last_step` are
-  // rejected from now on. False if there is no checkpoint.
+  // Collective. Back to the newest whole checkpoint, or to one before it if no step went well
+  // since it was loaded; the steps after it up to `last_step` are rejected from now on. False if
+  // there is no checkpoint.
   bool roll_back(int64_t last_step);
   // Collective, at the end: the checkpoint of the last step, and result.json if it was the last of
   // all. Throws SystemError if either cannot be written.
@@ -45,7 +47,7 @@ class RunKeeper {
 
  private:
   void require_one_training();
-  int64_t newest_checkpoint(bool look);
+  int64_t newest_checkpoint(bool look, int64_t before = std::numeric_limits<int64_t>::max());
   void load(int64_t step);
   void tell_failure();
 
@@ -59,6 +61,7 @@ class RunKeeper {
   std::vector<double> losses_since_checkpoint_;
   std::chrono::steady_clock::time_point last_checkpoint_;
   int64_t written_step_ = -1;
+  std::optional<int64_t> untried_checkpoint_;  // loaded, and no finite step since
 };
 
 }  // namespace muster::trainer

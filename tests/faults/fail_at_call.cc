@@ -2,7 +2,7 @@
 // fail for want of room. Only calls on names or descriptors below MUSTER_FAULT_BELOW count.
 //   MUSTER_FAULT_CALL=n       counted from 1; 0 never
 //   MUSTER_FAULT_KIND=kill    SIGKILL before the call | after: SIGKILL after it | stop: SIGSTOP
-//                             before it | full: ENOSPC
+//                             before it | full: ENOSPC | hang: the thread never comes back
 //   MUSTER_FAULT_COUNT=file   gets the number of calls when the program ends
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -71,6 +71,7 @@ auto counted(bool counts, const Call& call) -> decltype(call()) {
     return -1;
   }
   if (number != chosen) return call();
+  while (kind == "hang") ::pause();
   if (kind == "after") call();
   ::kill(::getpid(), kind == "stop" ? SIGSTOP : SIGKILL);
   return call();

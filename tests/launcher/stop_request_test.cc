@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/error.h"
 
@@ -62,6 +64,11 @@ TEST_F(SlurmEnvironmentTest, TheEndIsSlurms) {
   EXPECT_EQ(end_of_slurm_job(), std::nullopt);
 }
 
+void wait_longer_than_one_request_lasts() {
+  const timespec time{0, 150'000'000};
+  ::nanosleep(&time, nullptr);
+}
+
 // The process of a death test begins anew, without the handlers of other tests.
 TEST(StopSignalDeathTest, TheFirstOneAsksAndTheSecondEnds) {
   for (const auto& [signal, name] : {std::pair(SIGTERM, "SIGTERM"), std::pair(SIGUSR2, "SIGUSR2"),
@@ -72,11 +79,45 @@ TEST(StopSignalDeathTest, TheFirstOneAsksAndTheSecondEnds) {
           if (!asking_signal().empty() || stop_wanted(std::nullopt, seconds(0))()) ::_exit(3);
           ::raise(signal);
           if (asking_signal() != name || !stop_wanted(std::nullopt, seconds(0))()) ::_exit(4);
+          wait_longer_than_one_request_lasts();
           ::raise(signal);
           ::_exit(5);
         },
         testing::KilledBySignal(signal), "");
   }
+}
+
+TEST(StopSignalDeathTest, AnotherOneEndsAtAnyTime) {
+  EXPECT_EXIT(
+      {
+        let_signals_ask();
+        ::raise(SIGTERM);
+        ::raise(SIGINT);
+        ::_exit(5);
+      },
+      testing::KilledBySignal(SIGINT), "");
+}
+
+// True if a process outlives the same signal twice in a row.
+bool outlives_twice_at_once() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    let_signals_ask();
+    ::raise(SIGUSR2);
+    ::raise(SIGUSR2);
+    ::_exit(asking_signal() == "SIGUSR2" ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// A launcher and Slurm may both pass it on. A machine may stand still between the two: the best of
+// some tries counts.
+TEST(StopSignalTest, WhatComesTwiceAtOnceWasSentOnce) {
+  bool outlived = false;
+  for (int attempt = 0; attempt < 20 && !outlived; ++attempt) outlived = outlives_twice_at_once();
+  EXPECT_TRUE(outlived);
 }
 
 }  // namespace

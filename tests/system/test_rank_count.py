@@ -114,7 +114,7 @@ class RankCountTest(SmallStoreTest):
         self.train("run", "--set", "training.seed=2")
         self.assertTrue((self.directory / "run" / "result.json").exists())
         kept = self.directory / "run.unfinished-1" / "progress.jsonl"
-        self.assertEqual(len(list(map(json.loads, kept.open()))), 2)
+        self.assertEqual(len(list(map(json.loads, kept.read_text().splitlines()))), 2)
 
 
 if __name__ == "__main__":

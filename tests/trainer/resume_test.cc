@@ -368,6 +368,21 @@ TEST_F(ResumeTest, ARollBackGoesOnFromTheCheckpointWithoutTheStepsBetween) {
   EXPECT_NE(steps_of("run")[4].at("loss"), steps_of("run")[2].at("loss"));
 }
 
+// The second time the checkpoint itself is doubted.
+TEST_F(ResumeTest, WhereNoStepWentWellSinceARollBackTheNextOneGoesFurther) {
+  proto::Experiment experiment = with_policy(8, proto::ROLL_BACK);
+  experiment.mutable_training()->mutable_checkpoints()->set_every_steps(2);
+  experiment.mutable_training()->mutable_checkpoints()->set_keep_last(3);
+  NanCommunicator communicator({6, 7});  // of calls: steps 6 and, after 4, 7
+  EXPECT_EQ(train(request("run", experiment), communicator, progress_), TrainingEnd::kFinished);
+  EXPECT_TRUE(contains(progress_.text(), "step 6: the loss identity is not finite; back to step 4"))
+      << progress_.text();
+  EXPECT_TRUE(contains(progress_.text(), "step 7: the loss identity is not finite; back to step 2"))
+      << progress_.text();
+  const CheckpointState state = read_checkpoint_state(checkpoints("run") / checkpoint_name(8));
+  EXPECT_EQ(state.rejected_steps, (std::vector<int64_t>{3, 4, 5, 6, 7}));
+}
+
 TEST_F(ResumeTest, WithoutACheckpointNothingCanBeRolledBack) {
   NanCommunicator communicator({2});
   const std::string text = failure_text<common::SystemError>(
