@@ -8,7 +8,8 @@
 
 namespace muster::common {
 
-// What a training step spent its wall time on, seconds.
+// What a training step spent its wall time on, seconds. data_wait: until the batch's bytes were
+// there; making tensors of them belongs to forward.
 struct PhaseSeconds {
   double data_wait = 0, forward = 0, loss = 0, backward = 0, communication_exposed = 0,
          optimizer = 0;

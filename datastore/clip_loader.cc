@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <map>
@@ -248,6 +249,7 @@ ClipLoader::~ClipLoader() {
 }
 
 LoadedBatch ClipLoader::next() {
+  const auto began = std::chrono::steady_clock::now();
   State& s = *state_;
   std::unique_lock<std::mutex> lock(s.mutex);
   MUSTER_REQUIRE(s.next_step, <=, s.options.last_step);
@@ -258,6 +260,8 @@ LoadedBatch ClipLoader::next() {
   });
   if (found->second.failure) std::rethrow_exception(found->second.failure);
   LoadedBatch batch = std::move(found->second.batch);
+  batch.waited_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   s.slots.erase(found);
   ++s.next_step;
   lock.unlock();

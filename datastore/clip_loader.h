@@ -26,6 +26,7 @@ struct LoadedBatch {
   int64_t step = 0;
   std::vector<ClipRequest> global;  // all clips of all ranks, in order
   ClipRange share;                  // which of them lie below; `clips` is their number
+  double waited_seconds = 0;        // by next(), until all of it was here
   int frames = 0;                   // per clip
   int height = 0, width = 0, flow_height = 0, flow_width = 0;
   LargeBuffer<uint8_t> rgb;   // [clips, frames, height, width, 3]

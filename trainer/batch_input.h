@@ -14,8 +14,9 @@ namespace muster::trainer {
 struct InputBatch {
   // What it is made of: step, all clips of all ranks, share, frames. Without bytes and values.
   datastore::LoadedBatch facts;
-  models::ModelInput input;  // boxes are not set
-  at::Tensor labels;         // int64 [clips]
+  models::ModelInput input;   // boxes are not set
+  at::Tensor labels;          // int64 [clips]
+  double waited_seconds = 0;  // for bytes that were not there yet
 };
 
 // One thread at a time.

@@ -19,6 +19,7 @@ class CpuInput : public BatchInput {
     held_ = loader_.next();
     InputBatch result;
     result.facts = facts_of(*held_);
+    result.waited_seconds = held_->waited_seconds;
     const int64_t clips = held_->share.end - held_->share.begin;
     result.input = model_input(held_->values, clips, held_->frames, format_, type_);
     if (format_.joints) {

@@ -87,6 +87,7 @@ class MpiCommunicator : public Communicator {
                 rank(), "all_reduce");
       work = request;
     }
+    work->large = MpiAllReduce::is_large(count, type);
     library_->progress_in_background(work);
     return std::make_unique<MpiOperation>(library_, work);
   }

@@ -3,6 +3,7 @@
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 
+#include <chrono>
 #include <exception>
 #include <map>
 #include <thread>
@@ -49,9 +50,12 @@ class GpuInput : public BatchInput {
   }
 
   InputBatch next() override {
+    const auto began = std::chrono::steady_clock::now();
     auto staged = staged_.pop();
     MUSTER_REQUIRE(staged.has_value(), ==, true);
     if (staged->failure) std::rethrow_exception(staged->failure);
+    staged->batch.waited_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     const c10::Stream computing = streams_.getStream(device_);
     staged->ready->block(computing);
     // Made on one stream, used on another: their memory is free when both are done with it.

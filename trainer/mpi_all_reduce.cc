@@ -79,9 +79,12 @@ void MpiScratch::give_back(Block block) {
   if (free_.size() < kMostFreeBlocks) free_.push_back(std::move(block));
 }
 
+bool MpiAllReduce::is_large(int64_t count, ElementType type) {
+  return count * static_cast<int64_t>(element_bytes(type)) >= kLeastBytes;
+}
+
 bool MpiAllReduce::suits(int64_t count, ElementType type, int size) {
-  return size > 1 && size <= kMostRanks &&
-         count * static_cast<int64_t>(element_bytes(type)) >= kLeastBytes;
+  return size > 1 && size <= kMostRanks && is_large(count, type);
 }
 
 MpiAllReduce::MpiAllReduce(void* buffer, int64_t count, ElementType type, const MpiGroup& group,

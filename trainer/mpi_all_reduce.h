@@ -41,6 +41,8 @@ class MpiAllReduce : public MpiWork {
   ~MpiAllReduce() override;
   bool advance() override;
 
+  // More than a matter of latency.
+  static bool is_large(int64_t count, ElementType type);
   // Whether this is the way for such a buffer; the same on every rank.
   static bool suits(int64_t count, ElementType type, int size);
 

@@ -104,8 +104,14 @@ std::shared_ptr<MpiLibrary> MpiLibrary::shared() {
 }
 
 void MpiLibrary::progress_in_background(std::shared_ptr<MpiWork> work) {
+  const bool wakes = work->large;
   background_.push_back(std::move(work));
-  if (asleep_) changed_.notify_one();
+  if (asleep_ && wakes) changed_.notify_one();
+}
+
+bool MpiLibrary::has_large_work() const {
+  return std::any_of(background_.begin(), background_.end(),
+                     [](const std::shared_ptr<MpiWork>& work) { return work->large; });
 }
 
 void MpiLibrary::forget(std::shared_ptr<MpiWork>& work) {
@@ -159,11 +165,11 @@ void MpiLibrary::run_progress_thread() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stopping_) {
     const bool moved = advance_all();
-    if (!background_.empty()) {
+    if (has_large_work()) {
       last_work = Clock::now();
     } else if (Clock::now() - last_work > kLinger) {
       asleep_ = true;
-      changed_.wait(lock, [this] { return stopping_ || !background_.empty(); });
+      changed_.wait(lock, [this] { return stopping_ || has_large_work(); });
       asleep_ = false;
       continue;
     }

@@ -28,6 +28,9 @@ class MpiWork {
   // Does what can be done without waiting; true if that was something. Sets `done` at the end.
   virtual bool advance() = 0;
   bool done = false;
+  // Worth a thread's attention before it is waited for. Of a small one latency is all there is, and
+  // a thread that is woken for it takes the core from somebody who computes.
+  bool large = false;
   std::exception_ptr failure;
 };
 
@@ -55,7 +58,7 @@ class MpiLibrary {
 
   std::mutex& mutex() { return mutex_; }
   // From now on the progress thread advances it; it sleeps between polls, and for good while there
-  // is no work. Call with mutex() held.
+  // is no large work. Call with mutex() held.
   void progress_in_background(std::shared_ptr<MpiWork> work);
   // The progress thread lets go of it, and so does the caller. What is not done then never will be,
   // but MPI may still write to its memory, which is kept.
@@ -68,6 +71,7 @@ class MpiLibrary {
   static bool advance(MpiWork& work);
   void run_progress_thread();
   bool advance_all();
+  bool has_large_work() const;
 
   std::mutex mutex_;
   std::condition_variable changed_;

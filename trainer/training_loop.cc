@@ -74,12 +74,12 @@ class TrainingLoop {
   bool take_step(BatchInput& batches) {
     const auto begin = std::chrono::steady_clock::now();
     const InputBatch batch = batches.next();
-    const std::chrono::duration<double> data_wait = std::chrono::steady_clock::now() - begin;
+    const std::chrono::duration<double> taking = std::chrono::steady_clock::now() - begin;
     bool goes_on = true;
     if (keeper_.is_rejected(batch.facts.step)) {
       keeper_.pass_over(batch.facts.step);
     } else {
-      const common::StepReport report = step_.run(batch, data_wait.count());
+      const common::StepReport report = step_.run(batch, taking.count());
       progress_.step(report);
       keeper_.record(report, datastore::batch_hash(batch.facts.global));
       if (report.not_finite.empty()) {

@@ -123,7 +123,7 @@ void TrainingStep::update(common::StepReport& report) {
   }
 }
 
-common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_seconds) {
+common::StepReport TrainingStep::run(const InputBatch& input, double taking_seconds) {
   const datastore::LoadedBatch& batch = input.facts;
   Stopwatch whole, phase;
   common::StepReport report;
@@ -133,7 +133,8 @@ common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_s
   // 1. Take this rank's share of the global batch.
   const int64_t clips = batch.share.end - batch.share.begin;
   const models::NamedTensors buffers = kept_buffers();
-  report.phase_seconds.data_wait = data_wait_seconds + phase.lap();
+  report.phase_seconds.data_wait = input.waited_seconds;
+  const double taking_in = taking_seconds - input.waited_seconds + phase.lap();
 
   // 2. to 4. Forward, loss over the global batch, backward, in which gradients travel already.
   hooks_.loss_scale = loss_scale_.value();
@@ -146,7 +147,7 @@ common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_s
                             type_of_products(parts_.settings.precision())},
                            parts_.communicator, parts_.settings.micro_batch_clips(), hooks_);
   const StepLosses& losses = passes.losses;
-  report.phase_seconds.forward = passes.forward_seconds;
+  report.phase_seconds.forward = taking_in + passes.forward_seconds;
   report.phase_seconds.loss = passes.loss_seconds;
   report.phase_seconds.backward = passes.backward_seconds;
   report.not_finite = infinite_losses(losses);
@@ -175,7 +176,7 @@ common::StepReport TrainingStep::run(const InputBatch& input, double data_wait_s
   report.clips = clips;
   report.frames = clips * batch.frames;
   report.global_clips = static_cast<int64_t>(batch.global.size());
-  report.step_seconds = data_wait_seconds + whole.lap();
+  report.step_seconds = taking_seconds + whole.lap();
   return report;
 }
 

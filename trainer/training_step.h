@@ -38,11 +38,11 @@ class TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
   // Collective. `carried` is what carried() said in an earlier life of the run, if there was one.
   TrainingStep(const StepParts& parts, const std::optional<CarriedState>& carried);
-  // Collective. `data_wait_seconds` is what getting the batch took. A
-  // loss or gradient that is not finite changes neither weights nor running statistics:
-  // report.not_finite names it, equal on all ranks. A gradient that the loss's scale was too large
-  // for changes no weights either and is no fault: report.overflow.
-  common::StepReport run(const InputBatch& input, double data_wait_seconds);
+  // Collective. `taking_seconds` is what BatchInput::next() took, waiting included. A loss or
+  // gradient that is not finite changes neither weights nor running statistics: report.not_finite
+  // names it, equal on all ranks. A gradient that the loss's scale was too large for changes no
+  // weights either and is no fault: report.overflow.
+  common::StepReport run(const InputBatch& input, double taking_seconds);
   CarriedState carried() const { return {reducer_.order(), loss_scale_.state()}; }
 
  private:

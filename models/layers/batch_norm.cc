@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "models/layers/autocast.h"
+#include "models/layers/batch_norm_gradient.h"
 
 namespace muster::models {
 namespace {
@@ -23,6 +24,38 @@ at::Tensor normalised(const at::Tensor& values, const at::Tensor& weight, const 
   if (values.size(0) == 0) return at::empty_like(values);
   return std::get<0>(
       at::native_batch_norm(values, weight, bias, mean, variance, /*training=*/false, 0, epsilon));
+}
+
+struct SharedStatistics {
+  at::Tensor mean, variance;  // biased
+  double count = 0;           // values of a channel, over all ranks
+};
+
+// One message for all three sums. The square of the mean taken from the mean of the squares loses
+// digits where the mean is large beside the deviation: values are counted from `origin`, which is
+// near the mean and the same on every rank, and the sums are in float64.
+SharedStatistics shared_statistics(const at::Tensor& values, const at::Tensor& origin,
+                                   StatisticsExchange& exchange) {
+  const at::NoGradGuard constants;
+  const int64_t channels = values.size(1);
+  const double own = static_cast<double>(values.numel()) / static_cast<double>(channels);
+  at::Tensor sums = at::zeros({2 * channels + 1}, values.options().dtype(at::kDouble));
+  if (own > 0) {
+    const auto [mean, variance] = at::batch_norm_update_stats(values, {}, {}, 0);
+    const at::Tensor offset = mean.to(at::kDouble) - origin;
+    sums.narrow(0, 0, channels).add_(offset, own);
+    sums.narrow(0, channels, channels).add_(variance.to(at::kDouble) + offset.square(), own);
+    sums[-1].fill_(own);
+  }
+  sums = exchange.sum(sums);
+  SharedStatistics result;
+  result.count = sums[-1].item<double>();
+  MUSTER_REQUIRE(result.count, >, 0);
+  const at::Tensor offset = sums.narrow(0, 0, channels) / result.count;
+  const at::Tensor square = sums.narrow(0, channels, channels) / result.count;
+  result.mean = (offset + origin).to(values.scalar_type());
+  result.variance = (square - offset.square()).clamp_min(0).to(values.scalar_type());
+  return result;
 }
 
 // Normalisation by statistics that depend on the values themselves on every rank.
@@ -44,18 +77,19 @@ struct SharedNormalisation : torch::autograd::Function<SharedNormalisation> {
     const at::Tensor &values = saved[0], &weight = saved[1], &mean = saved[2], &variance = saved[3];
     const double epsilon = context->saved_data["epsilon"].toDouble();
     auto* exchange = reinterpret_cast<StatisticsExchange*>(context->saved_data["exchange"].toInt());
-    at::Tensor of_values = at::empty_like(values), of_weight = at::zeros_like(weight),
-               of_bias = at::zeros_like(weight);
+    const at::Tensor gradient = gradients[0].contiguous();
+    at::Tensor of_weight = at::zeros_like(weight), of_bias = at::zeros_like(weight);
     if (values.size(0) > 0) {
-      // As if the statistics were constants.
-      std::tie(of_values, of_weight, of_bias) =
-          at::native_batch_norm_backward(gradients[0].contiguous(), values, weight, mean, variance,
-                                         {}, {}, /*train=*/false, epsilon, {true, true, true});
+      // Of weight and bias the statistics are constants.
+      std::tie(std::ignore, of_weight, of_bias) =
+          at::native_batch_norm_backward(gradient, values, weight, mean, variance, {}, {},
+                                         /*train=*/false, epsilon, {false, true, true});
     }
     const at::Tensor means =
         exchange->sum(at::stack({of_bias, of_weight})) / context->saved_data["count"].toDouble();
-    const at::Tensor scale = weight * at::rsqrt(variance + epsilon);
-    of_values.sub_(normalised(values, scale * means[1], scale * means[0], mean, variance, epsilon));
+    const at::Tensor by_deviation = at::rsqrt(variance + epsilon);
+    const at::Tensor of_values = batch_norm_gradient(gradient, values, weight * by_deviation,
+                                                     means[0], means[1] * by_deviation, mean);
     const at::Tensor none;
     return {of_values, of_weight, of_bias, none, none, none, none, none};
   }
@@ -88,31 +122,17 @@ at::Tensor BatchNorm::forward(const at::Tensor& maps, const ForwardContext& cont
                           context.training, kMomentum, epsilon_, /*cudnn_enabled=*/true);
   }
   MUSTER_REQUIRE(context.statistics, !=, nullptr);
-  // Two sums, one after the other: the square of the mean taken from the mean of the squares loses
-  // too much.
-  at::Tensor mean, variance;
-  double count = 0;
+  const SharedStatistics of_all = shared_statistics(values, running_mean_, *context.statistics);
   {
     const at::NoGradGuard constants;
-    const double own = static_cast<double>(values.numel()) / static_cast<double>(values.size(1));
-    at::Tensor own_mean = at::zeros_like(weight_), own_variance = at::zeros_like(weight_);
-    if (own > 0) {
-      std::tie(own_mean, own_variance) =
-          at::batch_norm_update_stats(values, /*running_mean=*/{}, /*running_var=*/{}, 0);
-    }
-    const at::Tensor sums =
-        context.statistics->sum(at::cat({own_mean * own, at::full({1}, own, values.options())}));
-    count = sums[-1].item<double>();
-    MUSTER_REQUIRE(count, >, 0);
-    mean = sums.narrow(0, 0, values.size(1)) / count;
-    variance = context.statistics->sum((own_variance + (own_mean - mean).square()) * own) / count;
-    running_mean_.mul_(1 - kMomentum).add_(mean, kMomentum);
-    if (count > 1) {
-      running_variance_.mul_(1 - kMomentum).add_(variance, kMomentum * count / (count - 1));
+    running_mean_.mul_(1 - kMomentum).add_(of_all.mean, kMomentum);
+    if (of_all.count > 1) {
+      running_variance_.mul_(1 - kMomentum)
+          .add_(of_all.variance, kMomentum * of_all.count / (of_all.count - 1));
     }
   }
-  return SharedNormalisation::apply(values, weight_, bias_, mean, variance, epsilon_, count,
-                                    reinterpret_cast<int64_t>(context.statistics));
+  return SharedNormalisation::apply(values, weight_, bias_, of_all.mean, of_all.variance, epsilon_,
+                                    of_all.count, reinterpret_cast<int64_t>(context.statistics));
 }
 
 }  // namespace muster::models

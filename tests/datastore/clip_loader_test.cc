@@ -92,6 +92,8 @@ TEST_F(ClipLoaderTest, SaysWhatTheBatchIs) {
   EXPECT_EQ(batch.share.begin, 0);
   EXPECT_EQ(batch.share.end, 4);
   EXPECT_EQ(batch.values.size(), 4 * 3 * clip_frame_values());
+  EXPECT_GT(batch.waited_seconds, 0)
+      << "nobody can have read the first one before it was asked for";
 }
 
 TEST_F(ClipLoaderTest, TheSharesOfAllRanksTogetherAreTheBatch) {
