@@ -50,6 +50,12 @@ def exposed_reason(found):
     return f"{exposed:.2f} ms of a step of {step:.1f} ms with overlap, {after:.2f} ms without"
 
 
+def beside_reason(found):
+    step, apart, norms = (1000 * found[name]["median"] for name in ("step", "apart", "norm_seconds"))
+    return (f"{step:.1f} ms by {apart:.1f} ms; batch norm's {found['norm_messages']['median']:.0f} sums over "
+            f"both ranks, each of which waits for the slower one, take {norms:.1f} ms")
+
+
 def data_wait_reason(found):
     return (f"half of the steps wait at most {100 * found['usual_data_wait']:.2f} %, "
             f"{100 * found['long_data_waits']:.0f} % of them more than 1 %")
@@ -61,7 +67,7 @@ def exposed_rows(found):
 
     def row(column, text, digits, target, percent=False):
         value = found[column]
-        why = data_wait_reason(found) if column == "data_wait" else exposed_reason(found)
+        why = {"data_wait": data_wait_reason, "beside": beside_reason}.get(column, exposed_reason)(found)
         scale, unit = (100, " %") if percent else (1, "")
         limit = step_targets[column]
         shown = (f"{scale * value['median']:.{digits}f}{unit} ({scale * value['least']:.{digits}f} to "
@@ -78,7 +84,8 @@ def exposed_rows(found):
 def add_waits(rows, ddp):
     """Where exposed communication is too long: how much of it waits for a slower rank."""
     for row in rows:
-        if row["part"] != "exposed" or row["reached"] or "data wait" in row["row"]:
+        waits_for_sums = "exposed communication" in row["row"] or "without overlap" in row["row"]
+        if row["part"] != "exposed" or row["reached"] or not waits_for_sums:
             continue
         for found in ddp:
             if found["size"] == "small" and row["row"].startswith(found["network"] + ":"):

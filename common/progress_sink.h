@@ -42,6 +42,9 @@ struct StepReport {
   int64_t global_clips = 0;       // that all ranks handled
   PhaseSeconds phase_seconds;
   GradientTraffic gradient_traffic;
+  // Batch norms' messages over ranks, and the waiting for them: a part of forward and backward.
+  int64_t statistics_messages = 0;
+  double statistics_seconds = 0;
   double step_seconds = 0;
 };
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
+#include <algorithm>
+
 #include "common/error.h"
 
 namespace muster::trainer {
@@ -49,11 +51,18 @@ std::vector<std::vector<size_t>> assign_buckets(const std::vector<at::Tensor>& p
   return buckets;
 }
 
+int64_t bytes_of_bucket(const std::vector<at::Tensor>& parameters, int64_t bucket_bytes) {
+  constexpr int64_t kMessages = 8, kLeastBytes = int64_t{128} << 10;
+  int64_t total = 0;
+  for (const at::Tensor& parameter : parameters) total += bytes_of_parameter(parameter);
+  return std::min(bucket_bytes, std::max(kLeastBytes, total / kMessages));
+}
+
 GradientBuckets::GradientBuckets(const std::vector<at::Tensor>& parameters,
                                  const std::vector<size_t>& order, int64_t bucket_bytes)
     : parameters_(parameters),
       views_(parameters.size()),
-      members_(assign_buckets(parameters, order, bucket_bytes)),
+      members_(assign_buckets(parameters, order, bytes_of_bucket(parameters, bucket_bytes))),
       bucket_of_(parameters.size(), parameters.size()) {
   for (size_t bucket = 0; bucket < members_.size(); ++bucket) {
     int64_t elements = 0;

@@ -15,8 +15,13 @@ std::vector<std::vector<size_t>> assign_buckets(const std::vector<at::Tensor>& p
                                                 const std::vector<size_t>& order,
                                                 int64_t bucket_bytes);
 
-// Owns one flat buffer per bucket; the parameters' gradients are views of it, with the parameter's
-// strides where its memory has no gaps, row by row otherwise. One thread at a time.
+// The size of a message: bucket_bytes, but of few gradients an eighth (at least 128 kB), so that
+// most of them travel before the last ones are there.
+int64_t bytes_of_bucket(const std::vector<at::Tensor>& parameters, int64_t bucket_bytes);
+
+// Owns one flat buffer per bucket of bytes_of_bucket(); the parameters' gradients are views of it,
+// with the parameter's strides where its memory has no gaps, row by row otherwise. One thread at a
+// time.
 class GradientBuckets {
  public:
   GradientBuckets(const std::vector<at::Tensor>& parameters, const std::vector<size_t>& order,

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <chrono>
 #include <numeric>
 
 #include "common/error.h"
@@ -102,7 +103,11 @@ at::Tensor gather_rows(const at::Tensor& local, const std::vector<int64_t>& coun
 }
 
 at::Tensor CommunicatorStatisticsExchange::sum(const at::Tensor& local) {
-  return SumOverRanks::apply(local, &communicator_);
+  const auto began = std::chrono::steady_clock::now();
+  const at::Tensor sum = SumOverRanks::apply(local, &communicator_);
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  ++messages_;
+  return sum;
 }
 
 }  // namespace muster::trainer

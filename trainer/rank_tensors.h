@@ -29,9 +29,15 @@ class CommunicatorStatisticsExchange : public models::StatisticsExchange {
       : communicator_(communicator) {}
   at::Tensor sum(const at::Tensor& local) override;
   bool alone() const override { return communicator_.size() == 1; }
+  // So far: sums, and what this thread spent on them (on a GPU: queueing them). Not while another
+  // thread may be in sum().
+  int64_t messages() const { return messages_; }
+  double seconds() const { return seconds_; }
 
  private:
   Communicator& communicator_;
+  int64_t messages_ = 0;
+  double seconds_ = 0;
 };
 
 ElementType element_type(const at::Tensor& tensor);

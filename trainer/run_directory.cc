@@ -246,7 +246,9 @@ void RunDirectory::append_progress(const common::StepReport& report,
                {"communication",
                 {{"bytes", traffic.bytes},
                  {"messages", traffic.messages},
-                 {"early_messages", traffic.early_messages}}}};
+                 {"early_messages", traffic.early_messages},
+                 {"statistics_messages", report.statistics_messages},
+                 {"statistics_seconds", report.statistics_seconds}}}};
   if (report.overflow || report.loss_scale != 1) line["loss_scale"] = report.loss_scale;
   if (report.overflow) line["overflow"] = true;
   if (!report.not_finite.empty()) line["not_finite"] = report.not_finite;

@@ -130,6 +130,9 @@ common::StepReport TrainingStep::run(const InputBatch& input, double taking_seco
   report.step = batch.step;
   report.total_steps = parts_.settings.steps();
 
+  const int64_t messages_before = parts_.statistics.messages();
+  const double seconds_before = parts_.statistics.seconds();
+
   // 1. Take this rank's share of the global batch.
   const int64_t clips = batch.share.end - batch.share.begin;
   const models::NamedTensors buffers = kept_buffers();
@@ -150,6 +153,8 @@ common::StepReport TrainingStep::run(const InputBatch& input, double taking_seco
   report.phase_seconds.forward = taking_in + passes.forward_seconds;
   report.phase_seconds.loss = passes.loss_seconds;
   report.phase_seconds.backward = passes.backward_seconds;
+  report.statistics_messages = parts_.statistics.messages() - messages_before;
+  report.statistics_seconds = parts_.statistics.seconds() - seconds_before;
   report.not_finite = infinite_losses(losses);
   phase.lap();
 

@@ -16,6 +16,7 @@
 #include "trainer/micro_batches.h"
 #include "trainer/mixed_precision.h"
 #include "trainer/parameter_update.h"
+#include "trainer/rank_tensors.h"
 
 namespace muster::trainer {
 
@@ -24,7 +25,7 @@ struct StepParts {
   const proto::Training& settings;
   models::Model& model;
   ParameterUpdate& update;
-  models::StatisticsExchange& statistics;
+  CommunicatorStatisticsExchange& statistics;
   Communicator& communicator;
 };
 

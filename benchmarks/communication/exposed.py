@@ -73,11 +73,13 @@ def finish(process):
 
 
 def steps_of(run):
-    """[(seconds, seconds exposed, share of waiting for data)] of the steps that count."""
+    """[(seconds, seconds exposed, share of waiting for data, batch norm's messages and seconds)] of the
+    steps that count."""
     lines = (run / "progress.jsonl").read_text().splitlines()[WARM_UP_STEPS:]
-    phases = [json.loads(line)["phase_seconds"] for line in lines]
+    steps = [(line["phase_seconds"], line["communication"]) for line in map(json.loads, lines)]
     return [(sum(phase.values()), phase["communication_exposed"],
-             phase["data_wait"] / sum(phase.values())) for phase in phases]
+             phase["data_wait"] / sum(phase.values()), traffic["statistics_messages"],
+             traffic["statistics_seconds"]) for phase, traffic in steps]
 
 
 def two_ranks(muster, spec, store, run, settings):
@@ -86,8 +88,9 @@ def two_ranks(muster, spec, store, run, settings):
         launch.append("--allow-run-as-root")
     finish(start(muster, spec, world_of(spec), store, run, settings, launch))
     steps = steps_of(run)
-    return (statistics.median(seconds for seconds, _, _ in steps),
-            statistics.median(exposed for _, exposed, _ in steps), [wait for _, _, wait in steps])
+    seconds, exposed, waits, messages, norms = zip(*steps)
+    return (statistics.median(seconds), statistics.median(exposed), waits,
+            (statistics.median(messages), statistics.median(norms)))
 
 
 def two_apart(muster, spec, store, directory, settings):
@@ -104,12 +107,13 @@ def measured_round(muster, network, store, steps, extra):
     settings = [f"training.steps={WARM_UP_STEPS + steps}", *extra]
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
-        step, exposed, waits = two_ranks(muster, spec, store, directory / "overlap", settings)
-        step_after, after, _ = two_ranks(muster, spec, store, directory / "after",
+        step, exposed, waits, norms = two_ranks(muster, spec, store, directory / "overlap", settings)
+        step_after, after, _, _ = two_ranks(muster, spec, store, directory / "after",
                                       settings + ["training.overlap=false"])
         apart = two_apart(muster, spec, store, directory, settings)
     return {"step": step, "exposed": exposed / step, "after": after / step_after,
-            "hidden": exposed / after if after > 0 else 0.0, "beside": step / apart, "waits": waits}
+            "hidden": exposed / after if after > 0 else 0.0, "beside": step / apart, "apart": apart, "waits": waits,
+            "norm_messages": norms[0], "norm_seconds": norms[1]}
 
 
 def percentile_99(values):
@@ -118,7 +122,7 @@ def percentile_99(values):
 
 def summary(network, rounds):
     row = {"network": network}
-    for name in ["step", *COLUMNS]:
+    for name in ["step", "apart", "norm_messages", "norm_seconds", *COLUMNS]:
         values = [each[name] for each in rounds]
         row[name] = {"median": statistics.median(values), "least": min(values),
                      "largest": max(values)}

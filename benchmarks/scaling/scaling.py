@@ -42,7 +42,7 @@ def parsed(arguments=None):
     parser.add_argument("--fixed", type=float, default=0, help="seconds of forward and backward that "
                         "do not shrink with the clips, as starting kernels (0)")
     parser.add_argument("--compute-factor", type=float, default=1, help="of all measured seconds (1)")
-    parser.add_argument("--bucket-bytes", type=int, default=4 << 20)
+    parser.add_argument("--bucket-bytes", type=int, help="as the trainer's: 4 MiB, of few gradients an eighth")
     parser.add_argument("--no-overlap", action="store_true")
     parser.add_argument("--signature-bytes", type=float, default=8192, help="of a clip, gathered (8192)")
     parser.add_argument("--clip-bytes", type=float, default=0, help="of a clip in the store")
@@ -108,7 +108,8 @@ def take_run(options):
         options.channels = statistics.mean(norms)
 
 
-def bucket_sizes(size, bucket_bytes):
+def bucket_sizes(size, bucket_bytes=None):
+    bucket_bytes = bucket_bytes or min(4 << 20, max(128 << 10, int(size) // 8))
     whole, rest = divmod(int(size), bucket_bytes)
     return (bucket_bytes,) * whole + ((rest,) if rest else ())
 

@@ -18,7 +18,7 @@ DDP = {"network": "trl", "size": "small", "clips": 4, "ratio": 0.9, "least": 0.8
 
 def a_round(**other):
     return {"step": 0.1, "exposed": 0.04, "after": 0.09, "hidden": 0.44, "beside": 1.0,
-            "waits": [0.001] * 50, **other}
+            "apart": 0.08, "norm_messages": 40, "norm_seconds": 0.0125, "waits": [0.001] * 50, **other}
 
 
 class ExposedTest(unittest.TestCase):
@@ -48,6 +48,12 @@ class ExposedTest(unittest.TestCase):
         self.assertIn("6.00 ms of a step of 100.0 ms with overlap, 20.00 ms without", rows[0]["reason"])
         self.assertIn("the last rank waits 1.00 ms and the other one 20.00 ms", rows[0]["reason"])
         self.assertEqual(rows[0]["reason"].count("the last rank"), 1)
+
+    def test_a_step_beside_two_processes_says_what_batch_norm_waits(self):
+        row = self.rows(a_round(beside=1.25))[2]
+        self.assertFalse(row["reached"])
+        self.assertIn("100.0 ms by 80.0 ms; batch norm's 40 sums", row["reason"])
+        self.assertIn("take 12.5 ms", row["reason"])
 
 
 class OtherPartsTest(unittest.TestCase):

@@ -54,6 +54,17 @@ TEST(AssignBucketsTest, FillsInTheGivenOrder) {
   EXPECT_EQ(assign_buckets({}, {}, 150), Groups{});
 }
 
+TEST(BytesOfBucketTest, FewGradientsTravelInSeveralMessages) {
+  const auto of_bytes = [](int64_t bytes) {
+    return std::vector<at::Tensor>{at::zeros({bytes / 8}), at::zeros({bytes / 8})};
+  };
+  constexpr int64_t kMegabyte = int64_t{1} << 20;
+  EXPECT_EQ(bytes_of_bucket(of_bytes(64 * kMegabyte), 4 * kMegabyte), 4 * kMegabyte);
+  EXPECT_EQ(bytes_of_bucket(of_bytes(2 * kMegabyte), 4 * kMegabyte), kMegabyte / 4);
+  EXPECT_EQ(bytes_of_bucket(of_bytes(1000), 4 * kMegabyte), kMegabyte / 8);
+  EXPECT_EQ(bytes_of_bucket(of_bytes(2 * kMegabyte), 1000), 1000);
+}
+
 TEST(AssignBucketsTest, ElementTypesDoNotMix) {
   const std::vector<at::Tensor> parameters = {weight({2}), weight({2}, at::kFloat), weight({2})};
   EXPECT_EQ(assign_buckets(parameters, {0, 1, 2}, 1000), (Groups{{0}, {1}, {2}}));
