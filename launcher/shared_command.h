@@ -34,8 +34,12 @@ class RankTeam {
   RankTeam& operator=(const RankTeam&) = delete;
   // Collective.
   explicit RankTeam(const WatchOptions& options);
-  // The watchdog says goodbye first: how long other ranks take from then on does not matter.
+  // The watchdog says goodbye, then MPI is finalised; after finish() within the watchdog's limit.
   ~RankTeam();
+
+  // Collective, when the work is done and went well: waits for the other ranks while the watchdog
+  // still looks.
+  void finish();
 
   // The watchdog knows where in it this rank is.
   trainer::Communicator& communicator() { return *watched_; }
@@ -49,11 +53,13 @@ class RankTeam {
   void extend(const Wrap& wrap);
 
   // What this rank's work threw ends the job: the others may be waiting for it. Faults of settings
-  // and data are the same on every rank, so only rank 0 tells them. Returns where there is one
-  // rank, which needs no more than its exception.
+  // and data, and losses that are not finite, are the same on every rank: then only rank 0 tells
+  // them. Returns where there is one rank, which needs no more than its exception.
   void fail(const std::exception& failure);
 
  private:
+  const double limit_seconds_;
+  bool all_arrived_ = false;
   std::unique_ptr<trainer::Communicator> ranks_;
   trainer::OperationBoard board_;
   std::optional<trainer::Watchdog> watchdog_;
@@ -61,8 +67,8 @@ class RankTeam {
   std::unique_ptr<common::ProgressSink> progress_;
 };
 
-// Calls `work` and returns its exit code; what it throws is RankTeam::fail's. MPI is finalised on
-// return, which waits for the other ranks.
+// Calls `work`, waits for the other ranks and returns its exit code; what it throws is
+// RankTeam::fail's. MPI is finalised on return.
 int run_on_ranks(const WatchOptions& options, const std::function<int(RankTeam&)>& work);
 
 // Of --threads, 0: all cores of one process, one of each of several.

@@ -52,6 +52,8 @@ json state_of(const CheckpointState& state, const fs::path& folder) {
                {"seconds", state.seconds},
                {"mean_loss", number_or_null(state.mean_loss)},
                {"rejected_steps", state.rejected_steps},
+               {"skipped_in_a_row", state.skipped_in_a_row},
+               {"roll_backs", state.roll_backs},
                {"gradient_order", state.carried.gradient_order},
                {"loss_scale", state.carried.loss_scale.scale},
                {"loss_scale_good_steps", state.carried.loss_scale.good_steps},
@@ -63,7 +65,13 @@ json state_of(const CheckpointState& state, const fs::path& folder) {
 }
 
 json checked_state(const fs::path& folder) {
+  constexpr uintmax_t kMostBytes = uintmax_t{1} << 30;
   json state;
+  std::error_code failure;
+  const uintmax_t bytes = fs::file_size(folder / kStateFile, failure);
+  if (!failure && bytes > kMostBytes) {
+    throw InputError((folder / kStateFile).string(), "is too large to be one");
+  }
   try {
     state = json::parse(common::read_file(folder / kStateFile));
     if (state.at(kOwnSum) == own_sum(state)) return state;
@@ -84,7 +92,9 @@ CheckpointState parsed(const json& text, const fs::path& folder) {
     state.mean_loss = number_or_nan(text.at("mean_loss"));
     text.at("rejected_steps").get_to(state.rejected_steps);
     text.at("gradient_order").get_to(state.carried.gradient_order);
-    // Checkpoints of before there was any do not say it.
+    // Checkpoints of before there were any do not say them.
+    state.skipped_in_a_row = text.value("skipped_in_a_row", int64_t{0});
+    state.roll_backs = text.value("roll_backs", int64_t{0});
     state.carried.loss_scale = {text.value("loss_scale", 1.0),
                                 text.value("loss_scale_good_steps", int64_t{0})};
   } catch (const json::exception& failure) {
@@ -98,11 +108,22 @@ CheckpointState parsed(const json& text, const fs::path& folder) {
   return state;
 }
 
+// The length first: a file of any other one is not even read.
 void require_unchanged(const json& state, const fs::path& folder, const char* name) {
-  if (!state.contains("files") || !state["files"].contains(name) ||
-      state["files"][name] != sum_of(folder / name)) {
-    throw InputError((folder / name).string(), "is not what was written");
+  const fs::path file = folder / name;
+  std::error_code failure;
+  const uintmax_t bytes = fs::file_size(file, failure);
+  const bool known = state.contains("files") && state["files"].contains(name);
+  if (!known || failure || state["files"][name].value("bytes", json()) != bytes ||
+      state["files"][name] != sum_of(file)) {
+    throw InputError(file.string(), "is not what was written");
   }
+}
+
+// Links that lead nowhere are there too.
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
 }
 
 // -1 if it is not the name of a checkpoint.
@@ -166,11 +187,11 @@ std::vector<int64_t> checkpoint_steps(const fs::path& checkpoints) {
 
 fs::path set_checkpoint_aside(const fs::path& checkpoints, int64_t step, const std::string& why) {
   const fs::path target = checkpoints / checkpoint_name(step);
-  std::error_code failure;
-  if (!fs::exists(target, failure)) return {};
+  if (!is_there(target)) return {};
   for (int number = 1;; ++number) {
     const fs::path aside = target.string() + "." + why + "-" + std::to_string(number);
-    if (fs::exists(aside, failure)) continue;
+    if (is_there(aside)) continue;
+    std::error_code failure;
     fs::rename(target, aside, failure);
     if (failure) throw common::system_call_error(target.string(), "rename", failure.value());
     return aside;

@@ -31,6 +31,8 @@ struct CheckpointState {
   double mean_loss = 0;                 // of the steps since the checkpoint before; NaN without any
   double seconds = 0;                   // that all steps took, in all lives of the run
   std::vector<int64_t> rejected_steps;  // that a roll back told to leave out
+  int64_t skipped_in_a_row = 0;         // steps that were not finite and changed nothing
+  int64_t roll_backs = 0;               // of all lives of the run
   CarriedState carried;
 };
 

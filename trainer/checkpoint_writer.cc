@@ -51,7 +51,7 @@ void require_checkpoint_settings(const proto::Checkpoints& settings) {
   require_range(settings.keep_last(), 1, "keep_last");
   require_range(settings.every_steps(), 0, "every_steps");
   if (!(settings.every_minutes() >= 0)) {
-    throw common::InputError("training.checkpoints.every_minutes", "is negative");
+    throw common::InputError("training.checkpoints.every_minutes", "is not a number from 0 on");
   }
   for (const int64_t step : settings.keep_steps()) require_range(step, 1, "keep_steps");
 }

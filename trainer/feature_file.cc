@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/number_text.h"
 #include "datastore/hdf5_handle.h"
 #include "trainer/stored_tensors.h"
 
@@ -15,6 +17,17 @@ using namespace datastore;  // NOLINT: the HDF5 wrapper's free functions
 
 namespace {
 
+// Converted to 32 bits by HDF5 itself, numbers that do not fit would become other ones.
+int32_t whole_number(double value, hsize_t row, const std::string& name, const std::string& path) {
+  const bool fits = value >= std::numeric_limits<int32_t>::min() &&
+                    value <= std::numeric_limits<int32_t>::max() && value == std::floor(value);
+  if (fits) return static_cast<int32_t>(value);
+  throw InputError(path,
+                   "row " + std::to_string(row) + " of '" + name + "' holds " +
+                       common::number_text(value) + ", not a whole number of 32 bits",
+                   "number people and cameras anew");
+}
+
 std::vector<int32_t> read_column(const Hdf5Handle& file, const std::string& name, int64_t rows,
                                  const std::string& path) {
   const Hdf5Handle dataset = open_dataset(file, name, path);
@@ -22,8 +35,12 @@ std::vector<int32_t> read_column(const Hdf5Handle& file, const std::string& name
   if (shape.size() != 1 || static_cast<int64_t>(shape[0]) != rows) {
     throw InputError(path, "dataset '" + name + "' does not have one entry per row of 'features'");
   }
+  std::vector<double> stored(shape[0]);  // holds every number of 32 bits
+  read_rows(dataset, H5T_NATIVE_DOUBLE, 0, shape[0], stored.data(), path);
   std::vector<int32_t> values(shape[0]);
-  read_rows(dataset, H5T_NATIVE_INT32, 0, shape[0], values.data(), path);
+  for (hsize_t row = 0; row < shape[0]; ++row) {
+    values[row] = whole_number(stored[row], row, name, path);
+  }
   return values;
 }
 

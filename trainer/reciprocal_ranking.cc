@@ -31,7 +31,8 @@ class ReciprocalSets {
                  const std::function<void(int64_t)>& told)
       : nodes_(nodes),
         count_(nodes.count()),
-        kept_(std::min<int64_t>(std::max(settings.k1() + 1, settings.k2()), count_)),
+        kept_(std::min<int64_t>(std::max<int64_t>(int64_t{settings.k1()} + 1, settings.k2()),
+                                count_)),
         neighbours_(nearest_nodes(nodes, kept_, threads, told)) {}
 
   // [N(node, k)]; k may exceed what is there.

@@ -18,6 +18,7 @@
 #include "common/version.h"
 #include "datastore/file_lock.h"
 #include "trainer/checkpoint.h"
+#include "trainer/progress_lines.h"
 
 namespace muster::trainer {
 namespace fs = std::filesystem;
@@ -104,19 +105,6 @@ bool is_file_at(const common::Descriptor& file, const std::string& name) {
   }, named{};
   return ::fstat(file.get(), &opened) == 0 && ::stat(name.c_str(), &named) == 0 &&
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
-
-// Bytes of the leading lines that are whole and of steps up to `step`.
-uintmax_t length_up_to(const fs::path& progress, int64_t step) {
-  std::ifstream file(progress);
-  uintmax_t length = 0;
-  for (std::string line; std::getline(file, line) && !file.eof();) {
-    const json content = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!content.is_object() || !content.contains("step") || !content["step"].is_number()) break;
-    if (content["step"].get<int64_t>() > step) break;
-    length += line.size() + 1;
-  }
-  return length;
 }
 
 json parse_json_file(const fs::path& path) {
@@ -213,9 +201,7 @@ void RunDirectory::lock_progress() {
 
 void RunDirectory::begin_after(int64_t step) {
   const fs::path progress = path_ / kProgressName;
-  std::error_code failure;
-  fs::resize_file(progress, length_up_to(progress, step), failure);
-  if (failure) throw common::system_call_error(progress.string(), "truncate", failure.value());
+  cut_progress(progress, step);
   progress_.open(progress, std::ios::app);
   if (!progress_) throw common::system_call_error(progress.string(), "open", errno);
   json facts = parse_json_file(path_ / kProvenanceName);

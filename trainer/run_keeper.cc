@@ -60,6 +60,7 @@ void RunKeeper::record(const common::StepReport& report, const std::string& batc
   state_.seconds += report.step_seconds;
   if (!report.not_finite.empty()) return;
   untried_checkpoint_.reset();
+  state_.skipped_in_a_row = 0;
   state_.step = report.step;
   state_.loss = report.loss;
   state_.losses = report.losses;
@@ -79,8 +80,18 @@ void RunKeeper::require_one_training() {
                             "let every machine read the same files");
 }
 
-// Rank 0 chooses, for all. -1 if there is none. What cannot be gone on from is told and renamed, so
-// that it never counts among those to keep.
+// Told and renamed, so that it never counts among those to keep. What cannot even be read may be
+// whole: where it stands in nobody's way it stays.
+void RunKeeper::pass_over_checkpoint(int64_t step, const common::Error& why) {
+  std::string fate;
+  if (dynamic_cast<const common::InputError*>(&why) != nullptr) {
+    const auto aside = set_checkpoint_aside(checkpoints_, step, "unusable");
+    fate = "; it is now " + aside.filename().string();
+  }
+  progress_.note(std::string("a checkpoint is passed over: ") + why.what() + fate);
+}
+
+// Rank 0 chooses, for all. -1 if there is none.
 int64_t RunKeeper::newest_checkpoint(bool look, int64_t before) {
   int64_t newest = -1;
   std::vector<int64_t> found = look ? checkpoint_steps(checkpoints_) : std::vector<int64_t>();
@@ -90,14 +101,17 @@ int64_t RunKeeper::newest_checkpoint(bool look, int64_t before) {
       const auto folder = checkpoints_ / checkpoint_name(found.back());
       require_same_training(read_checkpoint(folder).state, state_);
       newest = found.back();
-    } catch (const common::InputError& failure) {
-      const auto aside = set_checkpoint_aside(checkpoints_, found.back(), "unusable");
-      progress_.note(std::string("a checkpoint is passed over: ") + failure.what() +
-                     "; it is now " + aside.filename().string());
+    } catch (const common::Error& failure) {
+      pass_over_checkpoint(found.back(), failure);
     }
   }
   communicator_.broadcast(&newest, 1, ElementType::kInt64, 0);
   return newest;
+}
+
+void RunKeeper::skip(int64_t step) {
+  ++state_.skipped_in_a_row;
+  pass_over(step);
 }
 
 void RunKeeper::load(int64_t step) {
@@ -155,7 +169,9 @@ bool RunKeeper::roll_back(int64_t last_step) {
   if (untried_checkpoint_) step = newest_checkpoint(writer_.has_value(), *untried_checkpoint_);
   if (step < 0) step = newest_checkpoint(writer_.has_value());
   if (step < 0) return false;
+  const int64_t roll_backs = state_.roll_backs + 1;
   load(step);
+  state_.roll_backs = roll_backs;
   for (int64_t rejected = step + 1; rejected <= last_step; ++rejected) {
     state_.rejected_steps.push_back(rejected);
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/error.h"
 #include "trainer/checkpoint_writer.h"
 #include "trainer/run_directory.h"
 #include "trainer/training_setup.h"
@@ -26,6 +27,8 @@ class RunKeeper {
   const CheckpointState& state() const { return state_; }
   // Collective: every rank reports its steps. A line of progress.jsonl; state() moves on.
   void record(const common::StepReport& report, const std::string& batch_hash);
+  // A step that was not finite and changed nothing.
+  void skip(int64_t step);
   // A step that was left out.
   void pass_over(int64_t step) { state_.step = step; }
   bool is_rejected(int64_t step) const;
@@ -48,6 +51,7 @@ class RunKeeper {
  private:
   void require_one_training();
   int64_t newest_checkpoint(bool look, int64_t before = std::numeric_limits<int64_t>::max());
+  void pass_over_checkpoint(int64_t step, const common::Error& why);
   void load(int64_t step);
   void tell_failure();
 

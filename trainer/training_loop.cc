@@ -82,11 +82,7 @@ class TrainingLoop {
       const common::StepReport report = step_.run(batch, taking.count());
       progress_.step(report);
       keeper_.record(report, datastore::batch_hash(batch.facts.global));
-      if (report.not_finite.empty()) {
-        skipped_in_a_row_ = 0;
-      } else {
-        goes_on = survive(report);
-      }
+      if (!report.not_finite.empty()) goes_on = survive(report);
     }
     return goes_on;
   }
@@ -97,12 +93,12 @@ class TrainingLoop {
     const std::string what = report.not_finite + " is not finite";
     switch (setup_.experiment.training().non_finite()) {
       case proto::SKIP:
-        if (++skipped_in_a_row_ > kSkipsInARow) break;
+        if (keeper_.state().skipped_in_a_row + 1 >= kSkipsInARow) break;
         progress_.note(step + ": " + what + "; the step changes nothing");
-        keeper_.pass_over(report.step);
+        keeper_.skip(report.step);
         return true;
       case proto::ROLL_BACK:
-        if (++roll_backs_ > kRollBacks || !keeper_.roll_back(report.step)) break;
+        if (keeper_.state().roll_backs >= kRollBacks || !keeper_.roll_back(report.step)) break;
         progress_.note(step + ": " + what + "; back to step " +
                        std::to_string(keeper_.state().step) + ", on without the steps between");
         return false;
@@ -127,7 +123,6 @@ class TrainingLoop {
   StepAgreement agreement_;
   TrainingStep step_;
   bool stopped_ = false;
-  int skipped_in_a_row_ = 0, roll_backs_ = 0;
 };
 
 // Asking twice does nothing: a finished run of the same settings on the same data is left alone.

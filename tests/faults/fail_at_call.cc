@@ -3,6 +3,8 @@
 //   MUSTER_FAULT_CALL=n       counted from 1; 0 never
 //   MUSTER_FAULT_KIND=kill    SIGKILL before the call | after: SIGKILL after it | stop: SIGSTOP
 //                             before it | full: ENOSPC | hang: the thread never comes back
+//   MUSTER_FAULT_IN=MPI_Init_thread | MPI_Finalize   instead: SIGSTOP there, in rank
+//   MUSTER_FAULT_RANK of mpirun
 //   MUSTER_FAULT_COUNT=file   gets the number of calls when the program ends
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -88,7 +90,25 @@ static int without_room(bool counts, const Call& call) {
   return counted(counts, call);
 }
 
+static void stop_in(const char* function) {
+  const std::string rank = setting("OMPI_COMM_WORLD_RANK");
+  if (setting("MUSTER_FAULT_IN") != function || setting("MUSTER_FAULT_RANK") != rank) return;
+  ::kill(::getpid(), SIGSTOP);
+}
+
 extern "C" {
+
+// Of MPI, without its header.
+int MPI_Init_thread(int* count, char*** arguments, int required, int* provided) {
+  stop_in("MPI_Init_thread");
+  return real<int (*)(int*, char***, int, int*)>("MPI_Init_thread")(count, arguments, required,
+                                                                    provided);
+}
+
+int MPI_Finalize() {
+  stop_in("MPI_Finalize");
+  return real<int (*)()>("MPI_Finalize")();
+}
 
 #define MUSTER_FAULT_OPEN(name)                                              \
   int name(const char* path, int flags, ...) {                               \

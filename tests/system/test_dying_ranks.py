@@ -173,6 +173,8 @@ class LivingRankTest(SmallStoreTest):
                            "training.optimizer.gradient_clamp=0", "--set", "training.steps=50",
                            ranks=RANKS, code=1).stderr
         self.assertIn("not finite", error)
+        told = [line for line in error.splitlines() if line.startswith("muster: ")]
+        self.assertEqual(len(told), 1, error)
         self.assertNotIn("last seen", error)
 
     def test_a_limit_below_0_is_refused(self):

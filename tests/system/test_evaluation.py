@@ -186,6 +186,13 @@ class ReciprocalTest(TemporaryDirectoryTest):
                 plain = muster_json("score", "--features", path, "--protocol", "mars")
                 self.assertAlmostEqual(scored["map"], plain["map"], places=6)
 
+    def test_more_neighbours_than_there_are_is_all_of_them(self):
+        path = self.directory / "features.h5"
+        write(path, mars_like(90, 1, 4, False))
+        most, enough = (muster_json("score", "--features", path, "--protocol", "mars", "--set",
+                                    f"scoring.k_reciprocal.k1={k1}") for k1 in (2147483647, 10000))
+        self.assertEqual(most["map"], enough["map"])
+
     def test_settings_out_of_range_or_reach_are_refused(self):
         path = self.directory / "features.h5"
         write(path, mars_like(60, 1, 3, False))

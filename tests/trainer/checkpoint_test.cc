@@ -30,6 +30,8 @@ CheckpointState example_state(int64_t step) {
   state.mean_loss = 1.0 / 3;
   state.seconds = 12.5;
   state.rejected_steps = {3, 4};
+  state.skipped_in_a_row = 5;
+  state.roll_backs = 2;
   state.carried.gradient_order = {2, 0, 1};
   state.carried.loss_scale = {4096, 1999};
   return state;
@@ -61,6 +63,8 @@ TEST_F(CheckpointTest, IsReadBackToTheBit) {
   EXPECT_EQ(content.state.mean_loss, expected.mean_loss);
   EXPECT_EQ(content.state.seconds, expected.seconds);
   EXPECT_EQ(content.state.rejected_steps, expected.rejected_steps);
+  EXPECT_EQ(content.state.skipped_in_a_row, expected.skipped_in_a_row);
+  EXPECT_EQ(content.state.roll_backs, expected.roll_backs);
   EXPECT_EQ(content.state.carried.gradient_order, expected.carried.gradient_order);
   EXPECT_EQ(content.state.carried.loss_scale.scale, expected.carried.loss_scale.scale);
   EXPECT_EQ(content.state.carried.loss_scale.good_steps, expected.carried.loss_scale.good_steps);
@@ -105,6 +109,14 @@ TEST_F(CheckpointTest, FilesThatAreCutOffOrMissingAreNoticed) {
     EXPECT_THROW(read_checkpoint(folder), InputError) << name;
     fs::remove_all(folder);
   }
+}
+
+// Larger than all memory, and nothing of it is read.
+TEST_F(CheckpointTest, AFileOfAnotherLengthIsNotRead) {
+  const fs::path folder = write(40);
+  fs::resize_file(folder / "model.safetensors", uintmax_t{1} << 42);
+  const std::string text = failure_text<InputError>([&] { read_checkpoint(folder); });
+  EXPECT_TRUE(common::contains(text, "model.safetensors")) << text;
 }
 
 TEST_F(CheckpointTest, AFolderUnderAnotherNameIsNoticed) {

@@ -175,6 +175,30 @@ TEST_F(FeatureFileTest, ColumnsOfAnotherLengthAreRefused) {
   EXPECT_TRUE(contains(refusal(), "identity"));
 }
 
+// Cut to 32 bits, different people would become one.
+TEST_F(FeatureFileTest, NumbersOfPeopleThatDoNotFitAreRefused) {
+  for (const int64_t large : {int64_t{1} << 31, int64_t{1} << 40, -(int64_t{1} << 31) - 1}) {
+    {
+      ForeignFile file(path_);
+      file.floats("features", {2, 3}, {1, 2, 3, 4, 5, 6});
+      file.integers("identity", {7, large});
+      for (const char* name : {"camera", "role"}) file.integers(name, {1, 1});
+    }
+    const std::string text = refusal();
+    EXPECT_TRUE(contains(text, "row 1 of '/identity' holds")) << text;
+  }
+}
+
+TEST_F(FeatureFileTest, FractionsOfPeopleAreRefused) {
+  {
+    ForeignFile file(path_);
+    file.floats("features", {2, 3}, {1, 2, 3, 4, 5, 6});
+    for (const char* name : {"identity", "role"}) file.integers(name, {1, 1});
+    file.floats("camera", {2}, {2, 2.5});
+  }
+  EXPECT_TRUE(contains(refusal(), "row 1 of '/camera' holds 2.5"));
+}
+
 TEST_F(FeatureFileTest, FeaturesOfOneAxisAreRefused) {
   ForeignFile(path_).floats("features", {6}, {1, 2, 3, 4, 5, 6});
   EXPECT_TRUE(contains(refusal(), "features"));

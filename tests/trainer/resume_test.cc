@@ -154,14 +154,19 @@ TEST_F(ResumeTest, TheNewestWholeCheckpointIsFoundWhateverLiesBesideIt) {
   fs::remove(folder / checkpoint_name(3) / "state.json");
   fs::create_directories(folder / checkpoint_name(99));
   common::write_file_atomically(folder / "step-00000098", "a file");
+  fs::create_directories(folder / checkpoint_name(97) / "state.json");  // cannot be read
+  fs::create_symlink("/nonexistent", folder / checkpoint_name(5));
+  fs::create_symlink(checkpoint_name(96), folder / checkpoint_name(96));  // leads to itself
   common::write_file_atomically(folder / "notes.txt", "mine");
   EXPECT_EQ(train_into("run", experiment), TrainingEnd::kFinished);
   EXPECT_TRUE(contains(progress_.text(), "goes on after step 2")) << progress_.text();
   EXPECT_TRUE(contains(progress_.text(), checkpoint_name(99))) << progress_.text();
   expect_same_training("run", "whole");
   EXPECT_TRUE(fs::exists(folder / "notes.txt"));
-  for (const int64_t unusable : {3, 4, 98, 99}) {
-    EXPECT_TRUE(fs::exists(folder / (checkpoint_name(unusable) + ".unusable-1"))) << unusable;
+  EXPECT_TRUE(contains(progress_.text(), checkpoint_name(97))) << progress_.text();
+  for (const int64_t unusable : {3, 4, 5, 98, 99}) {
+    const fs::path aside = folder / (checkpoint_name(unusable) + ".unusable-1");
+    EXPECT_TRUE(fs::exists(fs::symlink_status(aside))) << unusable;
   }
 }
 
@@ -328,12 +333,24 @@ TEST_F(ResumeTest, ASkippedStepChangesNothing) {
 TEST_F(ResumeTest, TooManySkippedStepsInARowStopTheRun) {
   const proto::Experiment experiment = with_policy(30, proto::SKIP);
   std::set<int64_t> calls;
-  for (int64_t call = 4; call <= 13; ++call) calls.insert(call);
+  for (int64_t call = 4; call <= 12; ++call) calls.insert(call);
+  NanCommunicator nine(calls);
+  EXPECT_EQ(train(request("nine", experiment), nine, progress_), TrainingEnd::kFinished);
+  calls.insert(13);
   NanCommunicator ten(calls);
-  EXPECT_EQ(train(request("ten", experiment), ten, progress_), TrainingEnd::kFinished);
-  calls.insert(14);
-  NanCommunicator eleven(calls);
-  EXPECT_THROW(train(request("eleven", experiment), eleven, progress_), common::SystemError);
+  EXPECT_THROW(train(request("ten", experiment), ten, progress_), common::SystemError);
+}
+
+TEST_F(ResumeTest, SkippedStepsInARowCountOnInTheNextLife) {
+  const proto::Experiment experiment = with_policy(30, proto::SKIP);
+  TrainingRequest asked = request("run", experiment);
+  asked.stop_wanted = [times = 0]() mutable { return ++times >= 7; };
+  NanCommunicator first({2, 3, 4, 5, 6, 7});
+  EXPECT_EQ(train(asked, first, progress_), TrainingEnd::kStopped);
+  NanCommunicator second({1, 2, 3, 4});
+  const std::string text = failure_text<common::SystemError>(
+      [&] { train(request("run", experiment), second, progress_); });
+  EXPECT_TRUE(contains(text, "step 11")) << text;
 }
 
 // Gradients beyond float32 of a loss that is none.

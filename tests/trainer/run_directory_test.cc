@@ -114,6 +114,19 @@ TEST_F(RunDirectoryTest, StepsThatAreTakenAgainAreForgotten) {
   EXPECT_TRUE(contains(common::read_file(path_ / "progress.jsonl"), "\"step\":2"));
 }
 
+TEST_F(RunDirectoryTest, LinesBehindADamagedOneAreKeptAside) {
+  {
+    RunDirectory run = open();
+    for (const int64_t step : {1, 2, 3}) run.append_progress(report_of(step), "hash");
+  }
+  std::string text = common::read_file(path_ / "progress.jsonl");
+  text[2] = '\0';
+  std::ofstream(path_ / "progress.jsonl") << text;
+  RunDirectory(path_, example_experiment(), example_facts()).begin_after(3);
+  EXPECT_EQ(lines_of_progress(), 0);
+  EXPECT_EQ(common::read_file(path_ / "progress.jsonl.damaged-1"), text);
+}
+
 TEST_F(RunDirectoryTest, EveryLifeIsRecorded) {
   open();
   TrainingFacts other_ranks = example_facts();
